@@ -1,0 +1,82 @@
+"""The command line's flags, parsed. Names and defaults are those of A1111's `cmd_args.py`, for people who have them in a
+`webui-user.sh` and for clients of `/sdapi/v1/cmd-flags`.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags:
+    """Values after parsing; None means "not given".
+
+    Attributes:
+        data_dir: folder that holds models, outputs and settings; the project's own folder by default.
+        models_dir: folder of model folders, `<data_dir>/models` when None.
+        ckpt: one checkpoint file to start with.
+        ckpt_dir: a further folder of checkpoints.
+        vae_dir: a further folder of VAEs.
+        lora_dir: folder of LoRA files, `<models>/Lora` when None.
+        embeddings_dir: folder of embeddings, `<data_dir>/embeddings` when None.
+        hypernetwork_dir: folder of hypernetworks, `<models>/hypernetworks` when None.
+        config: LDM yaml for a checkpoint that has none beside it.
+        ui_settings_file: the settings file, `<data_dir>/config.json` when None.
+        styles_file: the styles, `<data_dir>/styles.csv` when None.
+        listen: bind all interfaces (0.0.0.0).
+        port: TCP port; None tries 7860 and, when that is taken, says so.
+        server_name: host name or address to bind.
+        share: make a public Gradio link.
+        gradio_auth: logins of the page as (user, password).
+        api_auth: logins of the API as (user, password).
+        insecure_no_auth: the person accepts an open server without a password.
+        nowebui: serve the API only.
+        api: accepted; the API is always on.
+        skip_load_model_at_start: load the checkpoint when it is first needed.
+        no_half: compute in float32.
+        no_half_vae: decode in float32.
+        precision: "full" is float32 as well; "half" and "autocast" are the default behaviour.
+        use_cpu: parts to run on the CPU ("all" moves everything).
+        device_id: index of the CUDA device.
+        xformers: prefer xformers' attention where it is available.
+        opt_sdp_attention: prefer PyTorch's attention (the default).
+        medvram: accepted, memory is managed automatically.
+        lowvram: accepted, memory is managed automatically.
+        theme: light or dark page, None follows the browser.
+        autolaunch: open the page in a browser.
+        loglevel: of Python's logging.
+    """
+
+    data_dir: Path
+    models_dir: Path | None = None
+    ckpt: Path | None = None
+    ckpt_dir: Path | None = None
+    vae_dir: Path | None = None
+    lora_dir: Path | None = None
+    embeddings_dir: Path | None = None
+    hypernetwork_dir: Path | None = None
+    config: Path | None = None
+    ui_settings_file: Path | None = None
+    styles_file: Path | None = None
+    listen: bool = False
+    port: int | None = None
+    server_name: str | None = None
+    share: bool = False
+    gradio_auth: tuple[tuple[str, str], ...] = ()
+    api_auth: tuple[tuple[str, str], ...] = ()
+    insecure_no_auth: bool = False
+    nowebui: bool = False
+    api: bool = False
+    skip_load_model_at_start: bool = False
+    no_half: bool = False
+    no_half_vae: bool = False
+    precision: Literal["full", "half", "autocast"] = "autocast"
+    use_cpu: tuple[str, ...] = ()
+    device_id: int | None = None
+    xformers: bool = False
+    opt_sdp_attention: bool = False
+    medvram: bool = False
+    lowvram: bool = False
+    theme: Literal["light", "dark"] | None = None
+    autolaunch: bool = False
+    loglevel: str = "INFO"

@@ -1,0 +1,54 @@
+"""What a job leaves behind."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratedImage:
+    """One finished picture.
+
+    Attributes:
+        data: the complete image file (PNG with the infotext in its `parameters` chunk), as it was or would be saved.
+        infotext: the generation parameters in A1111's text form.
+        prompt: positive prompt with styles merged in.
+        negative_prompt: negative prompt with styles merged in.
+        seed: of this picture.
+        subseed: variation seed of this picture.
+        width: px.
+        height: px.
+        path: where it was saved, None when it was not.
+        is_grid: it is the overview of the others.
+    """
+
+    data: bytes = field(repr=False)
+    infotext: str
+    prompt: str
+    negative_prompt: str
+    seed: int
+    subseed: int
+    width: int
+    height: int
+    path: Path | None = None
+    is_grid: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationResult:
+    """All that a finished job made.
+
+    Attributes:
+        images: the grid first if there is one, then the pictures in order.
+        seconds: from the job's start to its end.
+        model_name: checkpoint's file name without its ending, None when no model was used.
+        model_hash: first 10 hex digits of its sha256.
+        notes: sentences worth showing (a fallback that was taken, a name that was not found).
+        peak_memory_bytes: of the device where it can be asked, else None.
+    """
+
+    images: tuple[GeneratedImage, ...] = ()
+    seconds: float = 0.0
+    model_name: str | None = None
+    model_hash: str | None = None
+    notes: tuple[str, ...] = ()
+    peak_memory_bytes: int | None = None
