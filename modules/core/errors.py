@@ -53,9 +53,9 @@ class NoModelError(EaselError):
     status = 409
 
 
-class Interrupted(Exception):  # noqa: N818  # control flow, not a fault
+class Interrupted(Exception):  # control flow, not a fault
     """The running job was asked to stop; finished pictures are kept."""
 
 
-class Skipped(Exception):  # noqa: N818  # control flow, not a fault
+class Skipped(Exception):  # control flow, not a fault
     """The running batch was asked to stop; the job goes on with the next batch."""

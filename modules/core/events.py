@@ -1,5 +1,5 @@
-"""What a worker says about a job, in order: Queued, Started, then any of ModelLoading, Progress, Preview, ImageReady, and
-last exactly one of Finished, Failed, Cancelled.
+"""What a worker says about a job: Queued, Started, then any of ModelLoading, Progress, Preview and ImageReady, and last
+exactly one of Finished, Failed, Cancelled.
 """
 
 from dataclasses import dataclass, field

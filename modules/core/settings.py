@@ -4,11 +4,11 @@ anywhere else. To add a setting, add a field (see CONTRIBUTING.md).
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from modules.core.errors import InvalidRequest
 
-OUTPUT_FOLDER = {"output_folder": True}
+OUTPUT_FOLDER: dict[str, JsonValue] = {"output_folder": True}
 Folder = Annotated[str, Field(json_schema_extra=OUTPUT_FOLDER)]
 
 
