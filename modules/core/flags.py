@@ -1,5 +1,5 @@
-"""The command line's flags, parsed. Names and defaults are A1111's, for people who have them in a `webui-user.sh` and for
-clients of `/sdapi/v1/cmd-flags`.
+"""The command line's flags, parsed. Names and defaults are A1111's: people have them in a `webui-user.sh`, and API clients
+ask for them at `/sdapi/v1/cmd-flags`.
 """
 
 from dataclasses import dataclass

@@ -41,8 +41,8 @@ class Txt2Img(Request):
         batch_count: how many batches are made one after the other (A1111's n_iter).
         batch_size: how many pictures are sampled together.
         eta: strength of ancestral noise, None for the setting's value.
-        save_images: None leaves it to the setting `samples_save`.
-        save_grid: None leaves it to the setting `grid_save`.
+        save_images: False keeps the pictures off the disk whatever the setting `samples_save` says.
+        make_grid: False makes no overview picture whatever the settings `grid_save` and `return_grid` say.
     """
 
     kind: Literal["txt2img"] = "txt2img"
@@ -60,8 +60,8 @@ class Txt2Img(Request):
     batch_count: int = Field(default=1, ge=1, le=1000)
     batch_size: int = Field(default=1, ge=1, le=64)
     eta: float | None = Field(default=None, ge=0, le=1)
-    save_images: bool | None = None
-    save_grid: bool | None = None
+    save_images: bool = True
+    make_grid: bool = True
 
     @field_validator("width", "height")
     @classmethod

@@ -43,7 +43,6 @@ class GenerationResult:
         model_name: checkpoint's file name without its ending, None when no model was used.
         model_hash: first 10 hex digits of its sha256.
         notes: sentences worth showing (a fallback that was taken, a name that was not found).
-        peak_memory_bytes: of the device where it can be asked, else None.
     """
 
     images: tuple[GeneratedImage, ...] = ()
@@ -51,4 +50,3 @@ class GenerationResult:
     model_name: str | None = None
     model_hash: str | None = None
     notes: tuple[str, ...] = ()
-    peak_memory_bytes: int | None = None

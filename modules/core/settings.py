@@ -45,7 +45,7 @@ class Settings(BaseModel):
     eta_noise_seed_delta: int = Field(default=0, ge=0, le=2**32, description="Eta noise seed delta")
 
     live_previews_enable: bool = Field(default=True, description="Show live previews of the created image")
-    show_progress_every_n_steps: int = Field(default=10, ge=-1, le=32, description="Live preview period, steps; -1 off")
+    show_progress_every_n_steps: int = Field(default=1, ge=-1, le=32, description="Live preview period, steps; -1 off")
 
 
 def setting_names() -> frozenset[str]:

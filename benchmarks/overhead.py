@@ -1,0 +1,116 @@
+"""Seconds per step of our txt2img over a bare loop that calls the same UNet with the same inputs.
+
+usage: overhead.py CHECKPOINT.safetensors [--steps 6] [--size 512] [--rounds 2]
+
+Both are measured in one run, in turn, step by step: after each of our steps the very tensors that the UNet was given are
+given to it again by hand. So a machine that is busy slows both alike. A step of ours is everything between two model calls:
+guidance, solver, progress, live preview. Prints the ratio of the sums, and of the medians.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import torch
+
+from modules.core.cancellation import CancelToken
+from modules.core.events import Failed, JobEvent, Progress
+from modules.core.flags import Flags
+from modules.core.job import Job
+from modules.core.parameters import Txt2Img
+from modules.core.paths import resolve_paths
+from modules.core.settings import Settings
+from modules.library.checkpoints import CheckpointLibrary
+from modules.pipeline.runner import PipelineRunner
+from modules.storage.hashes import HashCache
+
+
+class Stopwatch:
+    """Runs the bare call after each of our steps and keeps the times of both."""
+
+    def __init__(self) -> None:
+        self.ours: list[float] = []
+        self.bare: list[float] = []
+        self._call: tuple[torch.nn.Module, tuple[Any, ...], dict[str, Any]] | None = None
+        self._replaying = False
+        self._since = 0.0
+
+    def remember(self, network: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Forward pre-hook of the UNet."""
+        if not self._replaying:
+            self._call = (network, args, kwargs)
+
+    def on_event(self, event: JobEvent) -> None:
+        """Take the time at every step that is over."""
+        if isinstance(event, Failed):
+            raise SystemExit(event.message)
+        if not isinstance(event, Progress) or event.stage != "Sampling" or self._call is None:
+            return
+        synchronize()
+        now = time.perf_counter()
+        if event.step > 1:  # the first step includes what comes before it
+            self.ours.append(now - self._since)
+            self.bare.append(self._replay())
+        synchronize()
+        self._since = time.perf_counter()
+
+    def _replay(self) -> float:
+        assert self._call
+        network, args, kwargs = self._call
+        self._replaying = True
+        start = time.perf_counter()
+        network(*args, **kwargs)
+        synchronize()
+        self._replaying = False
+        return time.perf_counter() - start
+
+
+def synchronize() -> None:
+    """Wait for the GPU, if there is one."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--sampler", default="Euler")
+    arguments = parser.parse_args()
+    watch = Stopwatch()
+    with tempfile.TemporaryDirectory() as folder:
+        paths = resolve_paths(Flags(data_dir=Path(folder), ckpt=arguments.checkpoint))
+        library = CheckpointLibrary(paths, HashCache(paths.database))
+        runner = PipelineRunner(flags=Flags(data_dir=Path(folder)), paths=paths, checkpoints=library)
+        hook = torch.nn.modules.module.register_module_forward_pre_hook  # noqa: F841  # kept for its docstring
+        del hook
+        request = Txt2Img(
+            prompt="a red cat",
+            steps=arguments.steps,
+            width=arguments.size,
+            height=arguments.size,
+            seed=1,
+            sampler=arguments.sampler,
+            batch_count=arguments.rounds,
+        )
+        job = Job(id="bench", request=request, settings=Settings(samples_save=False), created=datetime.now(UTC))
+        watch_network(runner, watch)
+        runner(job, watch.on_event, CancelToken())
+    print(f"{len(watch.ours)} steps of {arguments.size}×{arguments.size}, {arguments.sampler}, live preview on")
+    print(f"ours {statistics.median(watch.ours):.3f} s per step, bare {statistics.median(watch.bare):.3f} s (medians)")
+    print(f"ratio of sums {sum(watch.ours) / sum(watch.bare):.4f}")
+    print(f"ratio of medians {statistics.median(watch.ours) / statistics.median(watch.bare):.4f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""The composition root: the one place where objects are made and given to each other."""
+
+import logging
+import sys
+import webbrowser
+from collections.abc import Sequence
+
+from modules.core.errors import EaselError
+from modules.core.flags import Flags
+from modules.core.parameters import LoadCheckpoint
+from modules.core.paths import resolve_paths
+from modules.frontends.backend import Backend
+from modules.frontends.cli import generate, info
+from modules.frontends.cli.arguments import parse_flags
+from modules.jobs.service import JobService
+from modules.jobs.worker import Runner
+from modules.jobs.workers.local import LocalWorker
+from modules.library.checkpoints import CheckpointLibrary
+from modules.storage.hashes import HashCache
+from modules.storage.settings_store import SettingsStore
+
+log = logging.getLogger("easel")
+
+
+def build_backend(flags: Flags) -> Backend:
+    """Make everything below the front ends. Nothing of torch is imported before the first job runs."""
+    configure_logging(flags.loglevel)
+    paths = resolve_paths(flags)
+    settings = SettingsStore(paths)
+    checkpoints = CheckpointLibrary(paths, HashCache(paths.database))
+    if paths.extra_checkpoint:
+        chosen = checkpoints.find(paths.extra_checkpoint.name)
+        settings.update({"sd_model_checkpoint": chosen.title}, trusted=True)
+
+    def make_runner() -> Runner:
+        # Imported in the GPU thread: torch and diffusers take seconds, and the page must not wait for them.
+        from modules.pipeline.runner import PipelineRunner  # noqa: PLC0415  # see above
+
+        return PipelineRunner(flags=flags, paths=paths, checkpoints=checkpoints)
+
+    jobs = JobService(LocalWorker(make_runner), settings.snapshot)
+    return Backend(jobs=jobs, settings=settings, checkpoints=checkpoints, paths=paths, flags=flags)
+
+
+def configure_logging(level: str) -> None:
+    """Send log lines of `level` and above to stderr, and keep chatty libraries quiet."""
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%H:%M:%S")
+    for name in ("httpx", "httpcore", "urllib3", "PIL", "asyncio"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+
+
+def serve(flags: Flags) -> int:
+    """Run the server until it is stopped; return the exit status."""
+    # Imported here so that the command line's commands need not wait for the web framework.
+    from modules.frontends.http_api.server import create_app, serve_app  # noqa: PLC0415  # see above
+
+    backend = build_backend(flags)
+    app = create_app(backend)
+    if not flags.nowebui:
+        from modules.frontends.gradio_ui.mount import mount_page  # noqa: PLC0415  # gradio takes two seconds to import
+
+        app = mount_page(app, backend)
+
+    def on_ready(url: str) -> None:
+        if flags.autolaunch and not flags.nowebui:
+            webbrowser.open(url)
+        warm_up(backend)
+
+    try:
+        return serve_app(app, flags, on_ready=on_ready)
+    finally:
+        backend.jobs.close()
+
+
+def warm_up(backend: Backend) -> None:
+    """Load the checkpoint in the background, so that the first picture need not wait for it."""
+    if not backend.checkpoints.all():
+        log.warning("No checkpoint found. Put one (.safetensors or .ckpt) into %s.", backend.paths.checkpoints[0])
+    elif not backend.flags.skip_load_model_at_start:
+        backend.jobs.submit(LoadCheckpoint())
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command line `argv` (without the program's name) and return the exit status."""
+    try:
+        match list(argv):
+            case ["generate", *rest]:
+                return generate.run(rest, build_backend)
+            case ["info", *rest]:
+                return info.run(rest)
+            case _:
+                return serve(parse_flags(argv))
+    except EaselError as error:
+        print(error, file=sys.stderr)  # noqa: T201  # the answer of a command-line program
+        return 1

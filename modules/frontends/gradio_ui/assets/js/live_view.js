@@ -1,0 +1,80 @@
+const PAGE_TITLE = "Easel";
+
+function duration(seconds) {
+  const whole = Math.max(1, Math.round(seconds));
+  const minutes = Math.floor(whole / 60);
+  return minutes ? `${minutes} min ${String(whole % 60).padStart(2, "0")} s` : `${whole} s`;
+}
+
+function describe(status) {
+  if (!status) {
+    return "Connection lost, retrying …";
+  }
+  if (status.queued && !status.active) {
+    return status.textinfo || "Waiting …";
+  }
+  const parts = [];
+  if (status.progress != null) {
+    parts.push(`${Math.round(status.progress * 100)} %`);
+  }
+  if (status.eta != null) {
+    parts.push(`${duration(status.eta)} left`);
+  }
+  if (status.textinfo) {
+    parts.push(status.textinfo);
+  }
+  return parts.join(" · ") || "Starting …";
+}
+
+/** The progress bar and the unfinished picture of one tab. */
+export class LiveView {
+  /** @param {string} name of the tab, as in the element's `data-live`. */
+  constructor(name) {
+    this.root = document.querySelector(`[data-live="${name}"]`);
+    this.picture = this.root.querySelector(".live-preview");
+    this.bar = this.root.querySelector(".progress");
+    this.fill = this.root.querySelector(".progress-fill");
+    this.text = this.root.querySelector(".progress-text");
+  }
+
+  /** Appear, empty. */
+  open() {
+    this.picture?.setAttribute("hidden", "");
+    this.picture?.removeAttribute("src");
+    this.#move(0);
+    this.text.textContent = "Waiting …";
+    this.root.classList.remove("lost");
+    this.root.hidden = false;
+  }
+
+  /** Show an answer of the server, or, if it is null, that there is none. */
+  show(status) {
+    this.root.classList.toggle("lost", status === null);
+    this.text.textContent = describe(status);
+    if (!status) {
+      return;
+    }
+    const fraction = status.progress ?? 0;
+    this.#move(fraction);
+    if (this.picture) {
+      document.title = status.active ? `[${Math.round(fraction * 100)}%] ${PAGE_TITLE}` : PAGE_TITLE;
+      if (status.live_preview) {
+        this.picture.src = status.live_preview;
+        this.picture.removeAttribute("hidden");
+      }
+    }
+  }
+
+  /** Disappear. */
+  close() {
+    this.root.hidden = true;
+    if (this.picture) {
+      document.title = PAGE_TITLE;
+    }
+  }
+
+  #move(fraction) {
+    this.fill.style.transform = `scaleX(${fraction})`;
+    this.bar.setAttribute("aria-valuenow", String(Math.round(fraction * 100)));
+  }
+}

@@ -1,0 +1,24 @@
+import { isRunning } from "./txt2img.js";
+
+const press = (id) => document.getElementById(id).click();
+
+function onKey(event) {
+  const inTab = event.target.closest?.("#tab_txt2img");
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && inTab) {
+    event.preventDefault();
+    if (!isRunning()) {
+      press("txt2img_generate");
+    }
+  } else if (event.key === "Enter" && event.altKey && isRunning()) {
+    event.preventDefault();
+    press("txt2img_skip");
+  } else if (event.key === "Escape" && isRunning() && event.target.getAttribute?.("aria-expanded") !== "true") {
+    press("txt2img_interrupt");
+  }
+}
+
+/** Ctrl+Enter generates, Alt+Enter skips, Escape interrupts. */
+export function listenForShortcuts() {
+  // In the capturing phase: a text box would otherwise break the line first.
+  document.addEventListener("keydown", onKey, { capture: true });
+}

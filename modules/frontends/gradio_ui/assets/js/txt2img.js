@@ -1,0 +1,90 @@
+import { pause } from "./dom.js";
+import { LiveView } from "./live_view.js";
+import { follow, isKnown } from "./progress.js";
+import { dropTask, finishTask, keepTask, newTask, orphanTask, ownTask } from "./task_store.js";
+
+const OUTCOME_MS = 15_000;
+let running = false;
+
+const element = (id) => document.getElementById(`txt2img_${id}`);
+
+/** Whether this tab's job is waiting or running. */
+export function isRunning() {
+  return running;
+}
+
+/** A promise that is kept when the page shows the outcome of job `id` (its pictures or its error). */
+function outcome(id) {
+  const log = document.getElementById("html_log_txt2img");
+  return new Promise((resolve) => {
+    const look = () => {
+      if (log.querySelector("[data-job]")?.dataset.job === id) {
+        observer.disconnect();
+        resolve();
+      }
+    };
+    const observer = new MutationObserver(look);
+    observer.observe(log, { childList: true, subtree: true, attributes: true });
+    look();
+  });
+}
+
+/** Show job `id` while it waits and runs, and fetch its pictures when it is over. */
+async function attend(id) {
+  running = true;
+  keepTask(id);
+  const view = new LiveView("txt2img");
+  const box = element("generate_box");
+  const done = new AbortController();
+  box.classList.add("running");
+  box.classList.remove("stopping");
+  view.open();
+  // A refused request has its outcome without ever having been a job.
+  const shown = outcome(id).then(() => done.abort());
+  const ending = await follow(id, (status) => view.show(status), done.signal);
+  if (ending !== "aborted") {
+    element("restore_progress").click();
+    await Promise.race([shown, pause(OUTCOME_MS)]);
+  }
+  finishTask(id);
+  view.close();
+  box.classList.remove("running");
+  running = false;
+}
+
+/** Called by Gradio when Generate is pressed: give the job its id and follow it. */
+export function generate(...values) {
+  const id = newTask();
+  attend(id);
+  return [id, ...values.slice(1)];
+}
+
+/** Called by Gradio when Interrupt or Skip is pressed, and to fetch a finished job's pictures. */
+export function currentTask() {
+  return ownTask();
+}
+
+/** Show that the wish to stop was heard; the worker notices it at its next step. */
+export function stopping() {
+  element("generate_box").classList.add("stopping");
+  return ownTask();
+}
+
+/** Called by Gradio when the seed is to be reused: which picture is chosen in the gallery. */
+export function chosenPicture() {
+  const thumbnails = [...element("gallery").querySelectorAll(".thumbnail-item")];
+  return Math.max(0, thumbnails.findIndex((thumbnail) => thumbnail.classList.contains("selected")));
+}
+
+/** After a (re)load: find the job that this tab, or one that was closed, was waiting for. */
+export async function resume() {
+  const id = ownTask() ?? (await orphanTask());
+  if (!id || running) {
+    return;
+  }
+  if (await isKnown(id).catch(() => true)) {
+    attend(id);
+  } else {
+    dropTask(id);
+  }
+}

@@ -1,0 +1,57 @@
+"""Small pieces that several parts of the page are made of."""
+
+import html
+
+import gradio as gr
+
+from modules.core.version import NAME, VERSION
+
+
+def icon_button(name: str, icon: str, elem_id: str) -> gr.Button:
+    """Return a square button that shows the icon `icon` (a class of `icons.css`) and is called `name` by screen readers."""
+    return gr.Button(name, elem_id=elem_id, elem_classes=["tool", f"icon-{icon}"], size="sm", scale=0, min_width=0)
+
+
+def html_block(value: str, elem_id: str, *elem_classes: str) -> gr.HTML:
+    """Return HTML that only our own style sheets dress."""
+    return gr.HTML(value, elem_id=elem_id, elem_classes=list(elem_classes), apply_default_css=False)
+
+
+def token_counter(elem_id: str) -> gr.HTML:
+    """Return the place where a prompt's number of tokens is shown."""
+    return html_block(token_count_html(0, 75), elem_id, "token-counter")
+
+
+def token_count_html(count: int, limit: int) -> str:
+    """Return the text of a token counter: tokens used and where the next 75-token chunk would begin."""
+    return f'<span title="Tokens used, and room in the chunks they take">{count}/{limit}</span>'
+
+
+def progress_html(name: str) -> str:
+    """Return the (hidden) progress bar and live preview of tab `name`; the page's script brings them to life."""
+    return (
+        f'<div class="live" data-live="{name}" hidden>'
+        '<img class="live-preview" alt="Unfinished picture" hidden>'
+        f'<div class="progress" role="progressbar" aria-label="{name} progress" aria-valuemin="0" aria-valuemax="100">'
+        '<div class="progress-fill"></div></div>'
+        '<div class="progress-text" role="status"></div>'
+        "</div>"
+    )
+
+
+def no_model_html(folder: str) -> str:
+    """Return the notice for an installation without any checkpoint."""
+    return (
+        '<div class="notice" role="status"><strong>No checkpoint yet.</strong> '
+        "Put a Stable Diffusion 1.x model (<code>.safetensors</code> or <code>.ckpt</code>) into "
+        f"<code>{html.escape(folder)}</code> and press the refresh button beside “Stable Diffusion checkpoint”.</div>"
+    )
+
+
+def footer_html() -> str:
+    """Return the line at the foot of the page."""
+    return (
+        f"<span>{NAME} {VERSION}</span>"
+        '<a href="docs" target="_blank" rel="noopener">API</a>'
+        '<button type="button" data-action="toggle-theme">Light / dark</button>'
+    )

@@ -1,0 +1,99 @@
+"""What a finished job looks like on the page: gallery, infotexts and the line below them."""
+
+import html
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gradio.processing_utils import save_bytes_to_cache
+
+from modules.core.results import GeneratedImage
+from modules.jobs.state import JobState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationInfo:
+    """What the page knows of the pictures in the gallery, as JSON in a hidden text box.
+
+    Attributes:
+        infotexts: one per picture.
+        seeds: one per picture; the grid has the first picture's.
+    """
+
+    infotexts: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, images: tuple[GeneratedImage, ...]) -> "GenerationInfo":
+        """Return what is known of `images`."""
+        return cls(
+            infotexts=tuple(image.infotext for image in images),
+            seeds=tuple(image.seed for image in images),
+        )
+
+    @classmethod
+    def from_json(cls, text: str | None) -> "GenerationInfo":
+        """Read what `to_json` wrote; empty text means no pictures."""
+        if not text:
+            return cls()
+        known: dict[str, Any] = json.loads(text)
+        return cls(infotexts=tuple(known["infotexts"]), seeds=tuple(known["all_seeds"]))
+
+    def to_json(self) -> str:
+        """Return the JSON, with A1111's names."""
+        return json.dumps({"infotexts": self.infotexts, "all_seeds": self.seeds})
+
+    def infotext(self, index: int) -> str:
+        """Return the infotext of picture `index`, or nothing if there is no such picture."""
+        return self.infotexts[index] if 0 <= index < len(self.infotexts) else ""
+
+
+def gallery_files(images: tuple[GeneratedImage, ...], cache: Path) -> list[str]:
+    """Write the pictures, unchanged, where the page may read them.
+
+    The page is given copies below `cache` and never the output folders themselves, so a change of those folders in the
+    settings opens nothing to the network.
+
+    Returns:
+        Absolute paths, named like the saved files, so that a download has the same name.
+    """
+    names = [image.path.name if image.path else f"{number:05}-{image.seed}.png" for number, image in enumerate(images)]
+    return [
+        save_bytes_to_cache(picture_bytes(image), name, str(cache))
+        for image, name in zip(images, names, strict=True)
+    ]
+
+
+def picture_bytes(image: GeneratedImage) -> bytes:
+    """Return the picture's file; that of an old job is read back from where it was saved."""
+    return image.data or (image.path.read_bytes() if image.path else b"")
+
+
+def infotext_html(text: str) -> str:
+    """Return an infotext as HTML; a prompt may hold anything, so everything in it is escaped."""
+    return f'<p class="infotext-text">{html.escape(text)}</p>' if text else ""
+
+
+def log_html(job_id: str, sentences: list[str], *, error: bool = False) -> str:
+    """Return the line below the pictures.
+
+    The page's script waits for `data-job`: it tells that the outcome of that job is now on the page.
+    """
+    role = ' class="error" role="alert"' if error else ""
+    text = "<br>".join(html.escape(sentence) for sentence in sentences)
+    return f'<div data-job="{html.escape(job_id)}"{role}>{text}</div>'
+
+
+def summary(state: JobState) -> list[str]:
+    """Return the sentences that are worth saying about an ended job."""
+    if state.error:
+        return [state.error.message]
+    if state.result is None:
+        return []
+    made = len([image for image in state.result.images if not image.is_grid])
+    sentences = list(state.result.notes)
+    if state.interrupted:
+        sentences.append(f"Interrupted, {made} finished picture{'' if made == 1 else 's'} kept.")
+    sentences.append(f"Time taken: {state.result.seconds:.1f} s")
+    return sentences

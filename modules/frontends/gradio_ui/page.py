@@ -1,0 +1,32 @@
+"""The whole page, put together from its parts."""
+
+import gradio as gr
+
+from modules.core.version import NAME
+from modules.frontends.backend import Backend
+from modules.frontends.gradio_ui.checkpoint_bar import CheckpointEvents
+from modules.frontends.gradio_ui.components import footer_html, html_block
+from modules.frontends.gradio_ui.events import on_light
+from modules.frontends.gradio_ui.txt2img_events import Txt2ImgEvents
+from modules.frontends.gradio_ui.txt2img_tab import build_txt2img_tab
+
+CACHE_CHECK_SECONDS = 3600
+CACHE_AGE_SECONDS = 86_400
+
+
+def build_page(backend: Backend) -> gr.Blocks:
+    """Return the page, not yet served."""
+    checkpoints, txt2img = CheckpointEvents(backend), Txt2ImgEvents(backend)
+    with gr.Blocks(
+        title=NAME, analytics_enabled=False, fill_width=True, delete_cache=(CACHE_CHECK_SECONDS, CACHE_AGE_SECONDS)
+    ) as page:
+        bar = checkpoints.build()
+        with gr.Tabs(elem_id="tabs"), gr.Tab("txt2img", id="txt2img", elem_id="tab_txt2img"):
+            tab = build_txt2img_tab(backend.jobs.describe(), txt2img.style_names())
+        html_block(footer_html(), "footer")
+        checkpoints.connect(bar)
+        txt2img.connect(tab)
+        # The page is built once; what may have changed since is brought up to date whenever it is opened.
+        on_light(page.load, checkpoints.shown, [], bar.shown())
+        on_light(page.load, txt2img.remembered, [tab.memory], tab.form())
+    return page

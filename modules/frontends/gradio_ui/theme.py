@@ -1,0 +1,120 @@
+"""The page's colours and fonts: a calm palette of warm greys with one accent, light and dark.
+
+Text and its background differ by at least 4.5:1 (WCAG 2.2 AA); `tests/frontends/gradio_ui/test_theme.py` measures it.
+"""
+
+from gradio.themes import Base, Color
+
+ACCENT = Color(
+    name="easel",
+    c50="#eef6f5",
+    c100="#d6ebe8",
+    c200="#aed8d2",
+    c300="#7fbfb7",
+    c400="#4fa39a",
+    c500="#2f877f",
+    c600="#1f6f69",
+    c700="#1a5a56",
+    c800="#174946",
+    c900="#143d3a",
+    c950="#0a2524",
+)
+
+NEUTRAL = Color(
+    name="paper",
+    c50="#faf9f7",
+    c100="#f3f1ed",
+    c200="#e6e3dd",
+    c300="#d3cfc7",
+    c400="#a8a39a",
+    c500="#77726a",
+    c600="#59554f",
+    c700="#403d39",
+    c800="#2a2826",
+    c900="#1f1e1c",
+    c950="#171615",
+)
+
+# Nothing is fetched from elsewhere: these names are looked up on the person's own machine.
+FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Noto Sans", "sans-serif")
+FONT_MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
+
+
+def easel_theme() -> Base:
+    """Return the page's theme."""
+    return Base(
+        primary_hue=ACCENT,
+        secondary_hue=ACCENT,
+        neutral_hue=NEUTRAL,
+        spacing_size="md",
+        radius_size="md",
+        text_size="md",
+        font=FONT,
+        font_mono=FONT_MONO,
+    ).set(
+        body_background_fill="*neutral_100",
+        body_background_fill_dark="*neutral_950",
+        body_text_color="*neutral_800",
+        body_text_color_dark="*neutral_100",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_400",
+        background_fill_primary="white",
+        background_fill_primary_dark="*neutral_900",
+        background_fill_secondary="*neutral_50",
+        background_fill_secondary_dark="*neutral_900",
+        border_color_primary="*neutral_200",
+        border_color_primary_dark="*neutral_800",
+        color_accent="*primary_600",
+        link_text_color="*primary_700",
+        link_text_color_dark="*primary_300",
+        block_background_fill="white",
+        block_background_fill_dark="*neutral_900",
+        block_border_width="1px",
+        block_border_width_dark="1px",
+        block_border_color="*neutral_200",
+        block_border_color_dark="*neutral_800",
+        block_shadow="none",
+        block_label_background_fill="transparent",
+        block_label_background_fill_dark="transparent",
+        block_label_text_color="*neutral_600",
+        block_label_text_color_dark="*neutral_400",
+        block_title_text_color="*neutral_700",
+        block_title_text_color_dark="*neutral_300",
+        block_title_text_weight="500",
+        block_title_text_size="*text_sm",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_400",
+        block_padding="*spacing_md *spacing_lg",
+        layout_gap="*spacing_lg",
+        form_gap_width="0px",
+        input_background_fill="*neutral_50",
+        input_background_fill_dark="*neutral_950",
+        input_border_color="*neutral_300",
+        input_border_color_dark="*neutral_700",
+        input_border_color_focus="*primary_500",
+        input_border_color_focus_dark="*primary_400",
+        input_border_width="1px",
+        input_shadow="none",
+        input_shadow_focus="0 0 0 3px color-mix(in srgb, *primary_500 25%, transparent)",
+        input_shadow_focus_dark="0 0 0 3px color-mix(in srgb, *primary_400 30%, transparent)",
+        input_placeholder_color="*neutral_500",
+        input_placeholder_color_dark="*neutral_400",
+        slider_color="*primary_600",
+        slider_color_dark="*primary_400",
+        button_transition="background-color 120ms, border-color 120ms",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        button_primary_text_color="white",
+        button_primary_background_fill_dark="*primary_600",
+        button_primary_background_fill_hover_dark="*primary_700",
+        button_primary_text_color_dark="white",
+        button_secondary_background_fill="white",
+        button_secondary_background_fill_hover="*neutral_100",
+        button_secondary_background_fill_dark="*neutral_800",
+        button_secondary_background_fill_hover_dark="*neutral_700",
+        button_secondary_border_color="*neutral_300",
+        button_secondary_border_color_dark="*neutral_700",
+        button_secondary_text_color="*neutral_800",
+        button_secondary_text_color_dark="*neutral_100",
+        button_border_width="1px",
+    )

@@ -1,0 +1,152 @@
+"""What happens when something on the txt2img tab is pressed.
+
+A job takes seconds to hours, and a browser's connection does not always live as long (a phone is locked, a notebook
+sleeps). So no event waits for a job: Generate submits it, the page's script follows it by A1111's `/internal/progress`,
+and fetches the pictures when it is over, whether or not the page was reloaded meanwhile.
+"""
+
+import html
+from typing import Any
+
+import gradio as gr
+
+from modules.core.errors import EaselError, UnknownName
+from modules.frontends.backend import Backend
+from modules.frontends.gradio_ui.components import token_count_html
+from modules.frontends.gradio_ui.events import on_light, on_queued
+from modules.frontends.gradio_ui.form import LABELS, read_form
+from modules.frontends.gradio_ui.outcome import GenerationInfo, gallery_files, infotext_html, log_html, summary
+from modules.frontends.gradio_ui.txt2img_tab import Txt2ImgTab
+from modules.prompting.chunks import count_tokens
+from modules.prompting.styles import apply_styles, read_styles
+from modules.prompting.tokenizer import shipped_tokenizer
+
+Outcome = tuple[Any, Any, Any, Any]
+"""New values of gallery, generation info, infotext and log; `gr.skip()` for what stays as it is."""
+
+
+class Txt2ImgEvents:
+    """The handlers of one page, for all its visitors; they keep no state of their own."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def submit(self, job_id: str, *values: object) -> Outcome:
+        """Queue the job that the form asks for, or say what is wrong with it."""
+        try:
+            self._backend.jobs.submit(read_form(dict(zip(LABELS, values, strict=True))), job_id=job_id)
+        except EaselError as error:
+            return refusal(job_id, str(error))
+        return gr.skip(), gr.skip(), gr.skip(), ""
+
+    def fetch(self, job_id: str) -> Outcome:
+        """Return the pictures of a job that is over."""
+        try:
+            state = self._backend.jobs.state(job_id)
+        except UnknownName:
+            return refusal(job_id, "The server was restarted and no longer knows this job. Please generate again.")
+        if state.error:
+            return refusal(job_id, state.error.message)
+        images = state.images
+        return (
+            gr.Gallery(gallery_files(images, self._backend.paths.temporary), selected_index=0 if images else None),
+            GenerationInfo.of(images).to_json(),
+            infotext_html(images[0].infotext if images else ""),
+            log_html(job_id, summary(state)),
+        )
+
+    def interrupt(self, job_id: str | None) -> None:
+        """Stop this tab's job, be it running or waiting; other tabs' jobs go on."""
+        if job_id:
+            self._backend.jobs.cancel(job_id)
+
+    def skip(self, job_id: str | None) -> None:
+        """Leave the current batch of this tab's job, if it is the one that runs."""
+        current = self._backend.jobs.current()
+        if current and current.job.id == job_id:
+            self._backend.jobs.skip()
+
+    def style_names(self) -> list[str]:
+        """Return the names of the saved styles."""
+        return [style.name for style in read_styles(self._backend.paths.styles_file)]
+
+    def remembered(self, memory: list[Any] | None) -> list[Any]:
+        """Return the form as this browser last submitted it, and the styles that there are now."""
+        names = self.style_names()
+        form = dict(zip(LABELS, memory or [], strict=False))
+        try:
+            read_form(form)
+        except EaselError:
+            form = {}
+        styles = [name for name in form.pop("styles", []) if name in names]
+        return [
+            gr.Dropdown(choices=names, value=styles) if name == "styles" else form.get(name, gr.skip())
+            for name in LABELS
+        ]
+
+    def count(self, prompt: str, negative_prompt: str, styles: list[str]) -> tuple[str, str]:
+        """Count the tokens of both prompts with the chosen styles merged in."""
+        backtrack = self._backend.settings.snapshot().comma_padding_backtrack
+        chosen = [style for style in read_styles(self._backend.paths.styles_file) if style.name in styles]
+
+        def counted(text: str, parts: list[str]) -> str:
+            tokens = count_tokens(apply_styles(text, parts), shipped_tokenizer(), backtrack=backtrack)
+            return token_count_html(tokens.count, tokens.limit)
+
+        return (
+            counted(prompt, [style.prompt for style in chosen]),
+            counted(negative_prompt, [style.negative_prompt for style in chosen]),
+        )
+
+    def connect(self, tab: Txt2ImgTab) -> None:
+        """Tie the handlers to the tab's components; called inside the page's `gr.Blocks`."""
+        results = [tab.results.gallery, tab.results.generation_info, tab.results.infotext, tab.results.log]
+        on_queued(
+            tab.actions.generate.click,
+            self.submit,
+            [tab.task_id, *tab.form()],
+            results,
+            js="(...values) => window.easel.generate(...values)",
+        )
+        on_light(tab.actions.generate.click, None, tab.form(), [tab.memory], js="(...values) => [values]")
+        on_queued(tab.restore.click, self.fetch, [tab.task_id], results, js="() => window.easel.currentTask()")
+        for button, handler in ((tab.actions.interrupt, self.interrupt), (tab.actions.skip, self.skip)):
+            on_light(button.click, handler, [tab.task_id], js="() => window.easel.stopping()")
+        on_light(tab.results.gallery.select, show_infotext, [tab.results.generation_info], [tab.results.infotext])
+        counters = [tab.prompts.prompt_counter, tab.prompts.negative_counter]
+        counted = [tab.prompts.prompt, tab.prompts.negative_prompt, tab.actions.styles]
+        for listener in (tab.prompts.count_tokens.click, tab.actions.styles.change):
+            on_light(listener, self.count, counted, counters)
+        _connect_parameters(tab)
+
+
+def _connect_parameters(tab: Txt2ImgTab) -> None:
+    fields = tab.parameters
+    sides = [fields.width, fields.height]
+    on_light(fields.swap_sides.click, None, sides, sides, js="(width, height) => [height, width]")
+    on_light(fields.random_seed.click, None, [], [fields.seed], js="() => '-1'")
+    on_light(
+        fields.reuse_seed.click,
+        reuse_seed,
+        [tab.task_id, tab.results.generation_info, fields.seed],
+        [fields.seed],
+        js="(_, ...rest) => [String(window.easel.chosenPicture()), ...rest]",
+    )
+
+
+def show_infotext(info: str | None, event: gr.SelectData) -> str:
+    """Return the infotext of the picture that was chosen in the gallery."""
+    return infotext_html(GenerationInfo.from_json(info).infotext(event.index))
+
+
+def reuse_seed(chosen: str, info: str | None, seed: str) -> str:
+    """Return the seed of the chosen picture, as text since a browser's numbers cannot hold 64 bits."""
+    seeds = GenerationInfo.from_json(info).seeds
+    index = int(chosen)
+    return str(seeds[index]) if index < len(seeds) else seed
+
+
+def refusal(job_id: str, sentence: str) -> Outcome:
+    """Say what went wrong, in a toast and below the pictures; pictures and form stay as they are."""
+    gr.Warning(html.escape(sentence), title="Not generated")
+    return gr.skip(), gr.skip(), gr.skip(), log_html(job_id, [sentence], error=True)

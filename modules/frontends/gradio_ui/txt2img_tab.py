@@ -1,0 +1,232 @@
+"""The txt2img tab: what is on it and where. What it does is in `txt2img_events.py`."""
+
+from dataclasses import dataclass
+
+import gradio as gr
+from gradio.components import Component
+
+from modules.core.capabilities import Capabilities
+from modules.core.parameters import Txt2Img
+from modules.frontends.gradio_ui.components import html_block, icon_button, progress_html, token_counter
+
+DEFAULTS = Txt2Img()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompts:
+    """The prompt boxes and what belongs to them."""
+
+    prompt: gr.Textbox
+    negative_prompt: gr.Textbox
+    prompt_counter: gr.HTML
+    negative_counter: gr.HTML
+    count_tokens: gr.Button
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actions:
+    """The buttons that start and stop the work, and the styles below them."""
+
+    generate: gr.Button
+    interrupt: gr.Button
+    skip: gr.Button
+    styles: gr.Dropdown
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """The left column: how the pictures are made."""
+
+    sampler: gr.Dropdown
+    scheduler: gr.Dropdown
+    steps: gr.Slider
+    width: gr.Slider
+    height: gr.Slider
+    swap_sides: gr.Button
+    batch_count: gr.Slider
+    batch_size: gr.Slider
+    cfg_scale: gr.Slider
+    seed: gr.Textbox
+    random_seed: gr.Button
+    reuse_seed: gr.Button
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """The right column: the pictures and what is known about them."""
+
+    gallery: gr.Gallery
+    generation_info: gr.Textbox
+    infotext: gr.HTML
+    log: gr.HTML
+
+
+@dataclass(frozen=True, kw_only=True)
+class Txt2ImgTab:
+    """Every component of the tab that an event reads or writes."""
+
+    prompts: Prompts
+    actions: Actions
+    parameters: Parameters
+    results: Results
+    task_id: gr.Textbox
+    restore: gr.Button
+    memory: gr.BrowserState
+
+    def form(self) -> list[Component]:
+        """Return the fields that make a request, in the order of `form.LABELS`."""
+        return [
+            self.prompts.prompt,
+            self.prompts.negative_prompt,
+            self.actions.styles,
+            self.parameters.sampler,
+            self.parameters.scheduler,
+            self.parameters.steps,
+            self.parameters.width,
+            self.parameters.height,
+            self.parameters.batch_count,
+            self.parameters.batch_size,
+            self.parameters.cfg_scale,
+            self.parameters.seed,
+        ]
+
+
+def build_txt2img_tab(offers: Capabilities, styles: list[str]) -> Txt2ImgTab:
+    """Lay the tab out; called inside a `gr.Blocks`.
+
+    Args:
+        offers: fills the drop-downs of samplers and schedule types.
+        styles: names of the saved styles.
+    """
+    with gr.Row(elem_id="txt2img_toprow", elem_classes=["toprow"]):
+        prompts = _build_prompts()
+        actions = _build_actions(styles)
+    with gr.Row(elem_id="txt2img_main", elem_classes=["main-row"]):
+        parameters = _build_parameters(offers)
+        results = _build_results()
+    with gr.Row(elem_classes=["unseen"]):
+        task_id = gr.Textbox(elem_id="txt2img_task_id", show_label=False)
+        restore = gr.Button("Fetch the pictures of a finished job", elem_id="txt2img_restore_progress")
+    # The secret only has to be the same after a restart: what is kept is the person's own form, in their own browser.
+    memory = gr.BrowserState(storage_key="easel.txt2img", secret="easel")  # noqa: S106  # no secret, see above
+    return Txt2ImgTab(
+        prompts=prompts,
+        actions=actions,
+        parameters=parameters,
+        results=results,
+        task_id=task_id,
+        restore=restore,
+        memory=memory,
+    )
+
+
+def _build_prompts() -> Prompts:
+    with gr.Column(scale=6, elem_id="txt2img_prompt_container", elem_classes=["prompts"]):
+        with gr.Column(elem_classes=["prompt-box"]):
+            prompt = gr.Textbox(
+                label="Prompt",
+                lines=3,
+                max_lines=12,
+                placeholder="What the picture shows (Ctrl+Enter generates)",
+                elem_id="txt2img_prompt",
+            )
+            prompt_counter = token_counter("txt2img_token_counter")
+        with gr.Column(elem_classes=["prompt-box"]):
+            negative_prompt = gr.Textbox(
+                label="Negative prompt",
+                lines=3,
+                max_lines=12,
+                placeholder="What it must not show",
+                elem_id="txt2img_neg_prompt",
+            )
+            negative_counter = token_counter("txt2img_negative_token_counter")
+        count_tokens = gr.Button("Count tokens", elem_id="txt2img_token_button", elem_classes=["unseen"])
+    return Prompts(
+        prompt=prompt,
+        negative_prompt=negative_prompt,
+        prompt_counter=prompt_counter,
+        negative_counter=negative_counter,
+        count_tokens=count_tokens,
+    )
+
+
+def _build_actions(styles: list[str]) -> Actions:
+    with gr.Column(scale=1, min_width=240, elem_id="txt2img_actions_column", elem_classes=["actions"]):
+        with gr.Row(elem_id="txt2img_generate_box", elem_classes=["generate-box"]):
+            interrupt = gr.Button("Interrupt", elem_id="txt2img_interrupt", elem_classes=["while-running"], min_width=0)
+            skip = gr.Button("Skip", elem_id="txt2img_skip", elem_classes=["while-running"], min_width=0)
+            generate = gr.Button("Generate", variant="primary", elem_id="txt2img_generate", min_width=0)
+        chosen = gr.Dropdown(choices=styles, label="Styles", multiselect=True, elem_id="txt2img_styles")
+    return Actions(generate=generate, interrupt=interrupt, skip=skip, styles=chosen)
+
+
+def _build_parameters(offers: Capabilities) -> Parameters:
+    with gr.Column(scale=1, elem_id="txt2img_settings", elem_classes=["card", "settings"]):
+        with gr.Row():
+            sampler = gr.Dropdown(
+                choices=[info.name for info in offers.samplers],
+                value=DEFAULTS.sampler,
+                label="Sampling method",
+                elem_id="txt2img_sampling",
+            )
+            scheduler = gr.Dropdown(
+                choices=[info.label for info in offers.schedulers],
+                value=DEFAULTS.scheduler,
+                label="Schedule type",
+                elem_id="txt2img_scheduler",
+            )
+        steps = _slider("Sampling steps", 1, 150, DEFAULTS.steps, "txt2img_steps")
+        with gr.Row(elem_classes=["sides-and-batches"]):
+            with gr.Column(elem_classes=["pair"]):
+                width = _slider("Width", 64, 2048, DEFAULTS.width, "txt2img_width", step=8)
+                height = _slider("Height", 64, 2048, DEFAULTS.height, "txt2img_height", step=8)
+            swap_sides = icon_button("Swap width and height", "swap", "txt2img_res_switch_btn")
+            with gr.Column(elem_classes=["pair"]):
+                batch_count = _slider("Batch count", 1, 100, DEFAULTS.batch_count, "txt2img_batch_count")
+                batch_size = _slider("Batch size", 1, 8, DEFAULTS.batch_size, "txt2img_batch_size")
+        cfg_scale = _slider("CFG Scale", 1, 30, DEFAULTS.cfg_scale, "txt2img_cfg_scale", step=0.5)
+        with gr.Row(elem_id="txt2img_seed_row", elem_classes=["seed-row"]):
+            # A text box, because a browser's number box cannot hold a 64-bit seed exactly.
+            seed = gr.Textbox(label="Seed", value=str(DEFAULTS.seed), max_lines=1, elem_id="txt2img_seed", min_width=80)
+            random_seed = icon_button("Random seed", "dice", "txt2img_random_seed")
+            reuse_seed = icon_button("Seed of the chosen picture", "recycle", "txt2img_reuse_seed")
+    return Parameters(
+        sampler=sampler,
+        scheduler=scheduler,
+        steps=steps,
+        width=width,
+        height=height,
+        swap_sides=swap_sides,
+        batch_count=batch_count,
+        batch_size=batch_size,
+        cfg_scale=cfg_scale,
+        seed=seed,
+        random_seed=random_seed,
+        reuse_seed=reuse_seed,
+    )
+
+
+def _slider(label: str, minimum: float, maximum: float, value: float, elem_id: str, step: float = 1) -> gr.Slider:
+    return gr.Slider(minimum, maximum, value, step=step, label=label, elem_id=elem_id, buttons=[], min_width=120)
+
+
+def _build_results() -> Results:
+    with gr.Column(scale=1, elem_id="txt2img_results", elem_classes=["card", "results"]):
+        with gr.Column(elem_id="txt2img_gallery_container", elem_classes=["picture-stage"]):
+            gallery = gr.Gallery(
+                label="Output",
+                show_label=False,
+                elem_id="txt2img_gallery",
+                columns=4,
+                height="100%",
+                object_fit="contain",
+                preview=True,
+                format="png",
+                interactive=False,
+                buttons=["download", "fullscreen"],
+            )
+            html_block(progress_html("txt2img"), "txt2img_progress", "live-holder")
+        infotext = html_block("", "html_info_txt2img", "infotext")
+        log = html_block("", "html_log_txt2img", "log")
+        generation_info = gr.Textbox(elem_id="generation_info_txt2img", elem_classes=["unseen"], show_label=False)
+    return Results(gallery=gallery, generation_info=generation_info, infotext=infotext, log=log)

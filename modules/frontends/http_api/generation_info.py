@@ -1,0 +1,73 @@
+"""What a client is told about finished pictures: A1111's `info` object."""
+
+import json
+from base64 import b64encode
+from typing import Any
+
+from modules.core.job import Job
+from modules.core.parameters import Txt2Img
+from modules.core.results import GenerationResult
+from modules.core.version import INFOTEXT_VERSION
+
+TIMESTAMP = "%Y%m%d%H%M%S"
+
+
+def generation_answer(
+    job: Job, request: Txt2Img, result: GenerationResult, *, parameters: dict[str, Any], send_images: bool
+) -> bytes:
+    """Return the JSON answer of a txt2img request.
+
+    Args:
+        job: when it was submitted, and its settings.
+        request: as it was run, with seeds drawn.
+        result: the pictures, the grid first if there is one.
+        parameters: the client's request, handed back to it.
+        send_images: whether the pictures (PNG, base64) are in the answer.
+    """
+    images = [b64encode(image.data).decode("ascii") for image in result.images] if send_images else []
+    info = json.dumps(generation_info(job, request, result), ensure_ascii=False)
+    answer = {"images": images, "parameters": parameters, "info": info}
+    return json.dumps(answer, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def generation_info(job: Job, request: Txt2Img, result: GenerationResult) -> dict[str, Any]:
+    """Return A1111's description of what was made, under its names and in its order."""
+    pictures = [image for image in result.images if not image.is_grid]
+    prompts = [image.prompt for image in pictures] or [request.prompt]
+    negative_prompts = [image.negative_prompt for image in pictures] or [request.negative_prompt]
+    seeds = [image.seed for image in pictures] or [request.seed]
+    subseeds = [image.subseed for image in pictures] or [request.subseed]
+    return {
+        "prompt": prompts[0],
+        "all_prompts": prompts,
+        "negative_prompt": negative_prompts[0],
+        "all_negative_prompts": negative_prompts,
+        "seed": seeds[0],
+        "all_seeds": seeds,
+        "subseed": subseeds[0],
+        "all_subseeds": subseeds,
+        "subseed_strength": 0,
+        "width": request.width,
+        "height": request.height,
+        "sampler_name": request.sampler,
+        "cfg_scale": request.cfg_scale,
+        "steps": request.steps,
+        "batch_size": request.batch_size,
+        "restore_faces": False,
+        "face_restoration_model": None,
+        "sd_model_name": result.model_name,
+        "sd_model_hash": result.model_hash,
+        "sd_vae_name": None,
+        "sd_vae_hash": None,
+        "seed_resize_from_w": -1,
+        "seed_resize_from_h": -1,
+        "denoising_strength": None,
+        "extra_generation_params": {"Schedule type": request.scheduler},
+        "index_of_first_image": len(result.images) - len(pictures),
+        "infotexts": [image.infotext for image in result.images],
+        "styles": list(request.styles),
+        "job_timestamp": job.created.strftime(TIMESTAMP),
+        "clip_skip": job.settings.CLIP_stop_at_last_layers,
+        "is_using_inpainting_conditioning": False,
+        "version": INFOTEXT_VERSION,
+    }

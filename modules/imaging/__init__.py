@@ -1,0 +1,1 @@
+"""Pictures as files: encoding, infotext, numbering, grids, previews. PIL and numpy only."""

@@ -1,0 +1,94 @@
+"""Write finished pictures into the output folders, numbered as A1111 numbers them. Nothing is ever overwritten."""
+
+import errno
+from datetime import datetime
+from pathlib import Path
+
+from modules.core.errors import OutputError
+
+SUFFIX = ".png"
+GRID_NAME = "grid"
+
+_REMEDIES = {
+    errno.ENOSPC: "The disk is full: free some space or choose another output folder in the settings",
+    errno.EDQUOT: "The disk quota is used up: free some space or choose another output folder in the settings",
+    errno.EACCES: "Give yourself the right to write there or choose another output folder in the settings",
+    errno.EPERM: "Give yourself the right to write there or choose another output folder in the settings",
+    errno.EROFS: "The disk is read-only: choose another output folder in the settings",
+    errno.ENOTDIR: "A part of this path is a file: move it away or choose another output folder in the settings",
+    errno.EEXIST: "A part of this path is a file: move it away or choose another output folder in the settings",
+    errno.ENAMETOOLONG: "The path is too long: choose another output folder in the settings",
+}
+
+
+def save_picture(data: bytes, folder: Path, *, stem: str, by_day: bool, now: datetime) -> Path:
+    """Write a picture as `<folder>/[<YYYY-MM-DD>/]00000-<stem>.png` with the next free number.
+
+    Args:
+        data: the complete PNG file.
+        folder: output folder; made if it is missing.
+        stem: what follows the number, usually the seed; empty for the number alone. Holds no path separator.
+        by_day: put the picture into a folder named after the day.
+        now: the time that names the day.
+
+    Returns:
+        Path of the file, which this call made: another process that writes there never gets the same name.
+
+    Raises:
+        OutputError: it cannot be written; nothing is left behind.
+    """
+    return _write_numbered(data, _day(folder, now) if by_day else folder, prefix="", digits=5, stem=stem)
+
+
+def save_grid(data: bytes, folder: Path, *, by_day: bool, now: datetime) -> Path:
+    """Write a grid as `<folder>/[<YYYY-MM-DD>/]grid-0000.png` with the next free number; see `save_picture`."""
+    return _write_numbered(data, _day(folder, now) if by_day else folder, prefix=GRID_NAME, digits=4, stem="")
+
+
+def next_number(folder: Path, prefix: str = "") -> int:
+    """Return one more than the highest number in `folder`, 0 when there is none.
+
+    A number is what stands before the first hyphen of a file's name, or after `prefix-`. A1111 accepts there whatever
+    Python reads as a whole number (" 6 ", "+4", "1_0"); so does this, for the same numbers in a shared folder.
+    """
+    start = len(prefix) + 1 if prefix else 0
+    highest = -1
+    for entry in folder.iterdir():
+        if entry.name.startswith(prefix):
+            number = Path(entry.name[start:]).stem.split("-")[0]
+            try:
+                highest = max(highest, int(number))
+            except ValueError:
+                continue
+    return highest + 1
+
+
+def _day(folder: Path, now: datetime) -> Path:
+    return folder / now.strftime("%Y-%m-%d")
+
+
+def _write_numbered(data: bytes, folder: Path, *, prefix: str, digits: int, stem: str) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        number = next_number(folder, prefix)
+        while True:
+            name = "-".join(part for part in (prefix, f"{number:0{digits}}", stem) if part)
+            try:
+                return _write_new(data, folder / f"{name}{SUFFIX}")
+            except FileExistsError:
+                number += 1  # another process took this one in the meantime
+    except OSError as error:
+        remedy = _REMEDIES.get(error.errno or 0, "Choose another output folder in the settings")
+        raise OutputError(f"Cannot save a picture in {folder}: {error.strerror or error}. {remedy}.") from error
+
+
+def _write_new(data: bytes, path: Path) -> Path:
+    """Write a file that does not exist yet, completely or not at all."""
+    file = path.open("xb")
+    try:
+        with file:
+            file.write(data)
+    except BaseException:  # also when the program is stopped: half a picture is worse than none
+        path.unlink(missing_ok=True)
+        raise
+    return path

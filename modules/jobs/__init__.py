@@ -1,0 +1,1 @@
+"""One queue, one worker: requests go in frozen, events come out."""

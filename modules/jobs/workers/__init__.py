@@ -1,0 +1,1 @@
+"""Ways of running a job: `local` is a thread of this process."""

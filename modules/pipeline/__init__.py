@@ -1,0 +1,1 @@
+"""From a request to finished pictures, on the GPU thread."""

@@ -1,0 +1,70 @@
+"""What every stage of a running job needs."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from modules.core.cancellation import CancelToken
+from modules.core.events import ImageReady, JobEvent, ModelLoading, Preview, Progress
+from modules.core.job import Job
+from modules.core.paths import Paths
+from modules.core.results import GeneratedImage
+from modules.families.base import LoadedModel
+from modules.library.checkpoints import CheckpointFile
+
+Emit = Callable[[JobEvent], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class RunContext:
+    """One job on its way through the pipeline: what it needs, and what it has made so far.
+
+    Attributes:
+        job: the request and its settings.
+        paths: folders.
+        emit: where events go.
+        token: checked between stages.
+        notes: sentences for the person, collected on the way.
+        images: finished pictures, in order.
+        checkpoint: the file whose model is used, once it is loaded.
+        started: `time.monotonic()` at the start.
+    """
+
+    job: Job
+    paths: Paths
+    emit: Emit
+    token: CancelToken
+    notes: list[str] = field(default_factory=list[str])
+    images: list[GeneratedImage] = field(default_factory=list[GeneratedImage])
+    checkpoint: CheckpointFile | None = None
+    started: float = field(default_factory=time.monotonic)
+
+    def loading(self, name: str, fraction: float) -> None:
+        """Say how far the checkpoint called `name` has been read."""
+        self.emit(ModelLoading(job_id=self.job.id, name=name, fraction=fraction))
+
+    def preview(self, data: bytes, media_type: str) -> None:
+        """Show a rough picture."""
+        self.emit(Preview(job_id=self.job.id, data=data, media_type=media_type))
+
+    def finished(self, image: GeneratedImage) -> None:
+        """Keep a finished picture and say so."""
+        self.images.append(image)
+        self.emit(ImageReady(job_id=self.job.id, image=image))
+
+    def progress(self, stage: str, *, step: int, steps: int, batch: int, batches: int) -> None:
+        """Say how far the job is; every batch counts the same."""
+        fraction = (batch + step / steps) / batches
+        self.emit(
+            Progress(
+                job_id=self.job.id, stage=stage, step=step, steps=steps, batch=batch, batches=batches, fraction=fraction
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A checkpoint file together with the model read from it."""
+
+    file: CheckpointFile
+    model: LoadedModel

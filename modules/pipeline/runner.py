@@ -1,0 +1,95 @@
+"""Runs one job after the other on the GPU thread: chooses what to do by the kind of request."""
+
+import logging
+import time
+
+import torch
+
+from modules.core.cancellation import CancelToken
+from modules.core.capabilities import Capabilities
+from modules.core.errors import Interrupted, OutOfMemoryError
+from modules.core.events import Cancelled, Finished
+from modules.core.flags import Flags
+from modules.core.job import Job
+from modules.core.parameters import LoadCheckpoint, Txt2Img
+from modules.core.paths import Paths
+from modules.core.results import GenerationResult
+from modules.hardware.device import choose_device
+from modules.hardware.dtype import choose_precision
+from modules.hardware.memory import device_memory, is_out_of_memory, release
+from modules.library.checkpoints import CheckpointFile, CheckpointLibrary
+from modules.loading.cache import ModelCache
+from modules.pipeline.context import Emit, Loaded, RunContext
+from modules.pipeline.txt2img import run_txt2img
+
+log = logging.getLogger(__name__)
+
+
+class PipelineRunner:
+    """What `jobs.worker.Runner` asks for. Lives in the GPU thread, which is the only one that calls it."""
+
+    def __init__(self, *, flags: Flags, paths: Paths, checkpoints: CheckpointLibrary) -> None:
+        self._paths = paths
+        self._checkpoints = checkpoints
+        self._device = choose_device(flags)
+        self._precision = choose_precision(flags, self._device)
+        self._cache = ModelCache(self._device, self._precision)
+        self._loaded: CheckpointFile | None = None
+        log.info("Running on %s with %s.", self._device, self._precision)
+
+    def __call__(self, job: Job, emit: Emit, token: CancelToken) -> None:
+        """Run `job`, emitting its events up to and including `Finished` or `Cancelled`.
+
+        Raises:
+            EaselError: what went wrong, in a sentence; the worker turns it into `Failed`.
+        """
+        context = RunContext(job=job, paths=self._paths, emit=emit, token=token)
+        try:
+            self._run(context)
+        except Interrupted:
+            emit(Cancelled(job_id=job.id, result=self._result(context)))
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            release(self._device)
+            raise OutOfMemoryError(
+                f"Not enough memory on {self._device} for this request. Choose a smaller width, height or batch size. "
+                "Pictures finished before are kept, and the server goes on."
+            ) from error
+        else:
+            emit(Finished(job_id=job.id, result=self._result(context)))
+
+    def describe(self) -> Capabilities:
+        """Say what this worker offers and in what state it is."""
+        return Capabilities(
+            device=f"{self._device}, {self._precision}",
+            loaded_checkpoint=self._loaded.title if self._loaded else None,
+            device_memory=device_memory(self._device),
+        )
+
+    def _run(self, context: RunContext) -> None:
+        loaded = self._load(context)
+        match context.job.request:
+            case LoadCheckpoint():
+                pass
+            case Txt2Img() as request:
+                # inference_mode: no autograd bookkeeping, also for tensors made on the way.
+                with torch.inference_mode():
+                    run_txt2img(context, loaded, request)
+
+    def _load(self, context: RunContext) -> Loaded:
+        """Return the model of the job's settings, loading and hashing its file when that is new."""
+        file = self._checkpoints.default(context.job.settings)
+        model = self._cache.get(file, lambda fraction: context.loading(file.name, fraction), context.token)
+        self._loaded = self._checkpoints.hashed(file, context.token)
+        context.checkpoint = self._loaded
+        return Loaded(file=self._loaded, model=model)
+
+    def _result(self, context: RunContext) -> GenerationResult:
+        return GenerationResult(
+            images=tuple(context.images),
+            seconds=time.monotonic() - context.started,
+            model_name=context.checkpoint.model_name if context.checkpoint else None,
+            model_hash=context.checkpoint.shorthash if context.checkpoint else None,
+            notes=tuple(context.notes),
+        )

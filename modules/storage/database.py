@@ -1,0 +1,122 @@
+"""The one SQLite file of the data folder: opening, migrating, and surviving a damaged one."""
+
+import contextlib
+import logging
+import sqlite3
+from collections.abc import Generator
+from pathlib import Path
+
+from sqlalchemy import URL, Column, Connection, Engine, Integer, MetaData, Table, Text, create_engine, event
+from sqlalchemy.exc import DatabaseError
+
+from modules.core.errors import OutputError
+from modules.storage.set_aside import set_aside
+
+log = logging.getLogger(__name__)
+
+BUSY_TIMEOUT = 10.0  # seconds that a writer waits for another process
+
+FILE_HASHES = Table(
+    "file_hashes",
+    MetaData(),
+    Column("path", Text, primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("mtime_ns", Integer, nullable=False),
+    Column("sha256", Text, nullable=False),
+)
+
+# `PRAGMA user_version` counts how many of these a file has been given. Only ever append, and only add to the schema, so
+# that an older version of the program can go on using the file.
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE file_hashes (
+        path TEXT PRIMARY KEY,
+        size INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL,
+        sha256 TEXT NOT NULL
+    ) WITHOUT ROWID
+    """,
+)
+
+
+def open_database(path: Path) -> Engine:
+    """Return an engine for the database at `path`, made and migrated where needed.
+
+    A damaged file is set aside as `<name>.corrupt-<time>`, an empty one takes its place, and the log says so.
+
+    Raises:
+        OutputError: the file cannot be read or written.
+    """
+    with reporting_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return _prepared(path)
+        except DatabaseError as error:
+            if not _is_damage(error):
+                raise
+        kept = set_aside(path)
+        for journal in ("-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                path.with_name(path.name + journal).rename(kept.with_name(kept.name + journal))
+        log.warning("The database %s is damaged. It was kept as %s, and a new one begun.", path, kept.name)
+        return _prepared(path)
+
+
+@contextlib.contextmanager
+def reporting_errors(path: Path) -> Generator[None]:
+    """Turn failures to read or write the database at `path` into an OutputError."""
+    try:
+        yield
+    except (OSError, DatabaseError) as error:
+        reason = error.orig if isinstance(error, DatabaseError) else error.strerror
+        raise OutputError(
+            f"The database {path} cannot be used: {reason}. Check the folder's rights and space."
+        ) from error
+
+
+def _prepared(path: Path) -> Engine:
+    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_TIMEOUT})
+    event.listen(engine, "connect", _configure)
+    event.listen(engine, "begin", _begin)
+    try:
+        with engine.begin() as connection:
+            _check(connection)
+            _migrate(connection)
+    except DatabaseError:
+        engine.dispose()
+        raise
+    return engine
+
+
+def _configure(connection: sqlite3.Connection, _record: object) -> None:
+    """Set up a new connection. Transactions are begun by `_begin`, not by the driver: so they cover the schema too."""
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _begin(connection: Connection) -> None:
+    """Take the write lock at once: two processes that start together then migrate one after the other."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _check(connection: Connection) -> None:
+    """Read the whole (small) file once, so that damage shows now and not in the middle of a job."""
+    answer = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+    if answer != "ok":
+        damage = sqlite3.DatabaseError(answer)
+        damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise DatabaseError("PRAGMA quick_check", None, damage)
+
+
+def _migrate(connection: Connection) -> None:
+    version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+    for number, statement in enumerate(MIGRATIONS[version:], start=version + 1):
+        connection.exec_driver_sql(statement)
+        connection.exec_driver_sql(f"PRAGMA user_version = {number}")
+
+
+def _is_damage(error: DatabaseError) -> bool:
+    code: object = getattr(error.orig, "sqlite_errorcode", None)
+    # The low byte is the primary result code: https://www.sqlite.org/rescode.html
+    return isinstance(code, int) and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

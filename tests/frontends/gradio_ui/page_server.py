@@ -1,0 +1,117 @@
+"""The page with everything below it, served from a thread of the test process, painting instead of computing."""
+
+import socket
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from modules.core.flags import Flags
+from modules.core.paths import resolve_paths
+from modules.frontends.backend import Backend
+from modules.frontends.gradio_ui.mount import mount_page
+from modules.frontends.http_api.server import create_app
+from modules.jobs.service import JobService
+from modules.library.checkpoints import CheckpointLibrary
+from modules.storage.hashes import HashCache
+from modules.storage.settings_store import SettingsStore
+from tests.frontends.fake_worker import fake_worker
+
+START_SECONDS = 30
+
+
+def make_backend(data: Path, *, step_seconds: float = 0.02, loading_seconds: float = 0.2) -> Backend:
+    """Wire a backend over the data folder `data` whose worker paints."""
+    flags = Flags(data_dir=data)
+    paths = resolve_paths(flags)
+    settings = SettingsStore(paths)
+    return Backend(
+        jobs=JobService(fake_worker(step_seconds=step_seconds, loading_seconds=loading_seconds), settings.snapshot),
+        settings=settings,
+        checkpoints=CheckpointLibrary(paths, HashCache(paths.database)),
+        paths=paths,
+        flags=flags,
+    )
+
+
+def make_app(backend: Backend) -> FastAPI:
+    """Put the API and the page together, as the program does."""
+    return mount_page(create_app(backend), backend)
+
+
+class PageServer:
+    """A server that can be stopped and started again on the same port.
+
+    Args:
+        data: the data folder.
+        step_seconds: how long one sampling step takes.
+    """
+
+    def __init__(self, data: Path, *, step_seconds: float = 0.02) -> None:
+        self._data = data
+        self._step_seconds = step_seconds
+        self._port = free_port()
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return f"http://127.0.0.1:{self._port}/"
+
+    def start(self) -> None:
+        """Serve, with a new and empty queue."""
+        self.backend = make_backend(self._data, step_seconds=self._step_seconds)
+        config = uvicorn.Config(make_app(self.backend), port=self._port, log_level="error", timeout_graceful_shutdown=1)
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread.start()
+        end = time.monotonic() + START_SECONDS
+        while not self._server.started:
+            if time.monotonic() > end:
+                raise TimeoutError("The page's server did not start.")
+            time.sleep(0.05)
+        httpx.get(self.url).raise_for_status()
+
+    def stop(self) -> None:
+        """Leave the port."""
+        self.backend.jobs.close()
+        self._server.should_exit = True
+        self._thread.join(START_SECONDS)
+
+    def finish_jobs(self) -> None:
+        """Cancel all that runs and waits."""
+        jobs = self.backend.jobs
+        for state in jobs.pending():
+            jobs.cancel(state.job.id)
+        jobs.interrupt()
+        self.wait_until_idle()
+
+    def wait_for_job(self) -> str:
+        """Wait until a job runs, and return its id."""
+        while (state := self.backend.jobs.current()) is None:
+            time.sleep(0.01)
+        return state.job.id
+
+    def wait_until_idle(self) -> None:
+        """Wait until no job runs."""
+        while self.backend.jobs.current():
+            time.sleep(0.02)
+
+
+def free_port() -> int:
+    """Return a TCP port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def write_checkpoint(data: Path, name: str) -> Path:
+    """Write a file that looks like a checkpoint to the library; the painting worker never reads it."""
+    path = data / "models" / "Stable-diffusion" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(name.encode())
+    return path

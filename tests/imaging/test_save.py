@@ -1,0 +1,117 @@
+import errno
+import multiprocessing
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from modules.core.errors import OutputError
+from modules.imaging.save import next_number, save_grid, save_picture
+
+NOW = datetime(2024, 3, 5, 14, 7, 9, tzinfo=UTC)
+
+
+def save(folder: Path, stem: str = "1234", *, data: bytes = b"png", by_day: bool = False) -> Path:
+    return save_picture(data, folder, stem=stem, by_day=by_day, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "names", "number"),
+    [  # recorded from A1111's get_next_sequence_number
+        ("", [], 0),
+        ("", ["00000-1.png", "00005-x.png", "abc.png"], 6),
+        ("a-b", ["a-b-0002.png", "a-0009.png"], 3),
+        ("", ["00007", "00008.txt", "x00009.png"], 9),
+        ("", ["1.5-x.png", "99999-1.png"], 100_000),
+        ("", ["-5.png", "00010.png", "12"], 13),
+        ("", ["\u0663-x.png", "+4-x.png", " 6 -y.png", "1_0-z.png"], 11),
+    ],
+)
+def test_counts_on_as_a1111_does(prefix: str, names: Sequence[str], number: int, tmp_path: Path) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+    assert next_number(tmp_path, prefix) == number
+
+
+def test_names_and_folders(tmp_path: Path) -> None:
+    folder = tmp_path / "outputs" / "txt2img-images"
+    assert save(folder, data=b"picture").relative_to(folder) == Path("00000-1234.png")
+    assert (folder / "00000-1234.png").read_bytes() == b"picture"
+    assert save(folder, "5").name == "00001-5.png"
+    assert save(folder, "").name == "00002.png"
+    assert save(folder, by_day=True).relative_to(folder) == Path("2024-03-05/00000-1234.png")
+    assert save_grid(b"grid", folder, by_day=True, now=NOW).relative_to(folder) == Path("2024-03-05/grid-0000.png")
+    assert save_grid(b"grid", folder, by_day=True, now=NOW).name == "grid-0001.png"
+    assert save(folder, by_day=True).name == "00001-1234.png"
+
+
+def test_a_name_that_another_process_took_meanwhile_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def always_zero(_folder: Path, _prefix: str) -> int:
+        return 0
+
+    monkeypatch.setattr("modules.imaging.save.next_number", always_zero)
+    first, second = save(tmp_path, data=b"first"), save(tmp_path, data=b"second")
+    assert (first.name, second.name) == ("00000-1234.png", "00001-1234.png")
+    assert first.read_bytes() == b"first"
+
+
+def save_many(arguments: tuple[Path, int]) -> list[tuple[Path, bytes]]:
+    folder, worker = arguments
+    contents = [f"{worker} {number}".encode() for number in range(50)]
+    return [(save(folder, "7", data=content), content) for content in contents]
+
+
+def test_several_processes_never_overwrite_each_other(tmp_path: Path) -> None:
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        saved = [pair for pairs in pool.map(save_many, [(tmp_path, worker) for worker in range(3)]) for pair in pairs]
+    assert len({path for path, _ in saved}) == 150
+    assert all(path.read_bytes() == content for path, content in saved)
+
+
+def test_a_folder_below_a_file_is_answered_clearly(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(OutputError, match="is a file: move it away") as raised:
+            save(folder)
+        assert str(folder) in str(raised.value)
+
+
+def test_a_full_disk_is_answered_clearly_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class FullDisk:
+        """A file that is opened but cannot be written."""
+
+        def __init__(self, file: IO[bytes]) -> None:
+            self._file = file
+
+        def __enter__(self) -> "FullDisk":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self._file.close()
+
+        def write(self, data: bytes) -> int:
+            self._file.write(data[:1])
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    real_open = Path.open
+
+    def open_on_full_disk(path: Path, mode: str = "r", **options: Any) -> Any:
+        return FullDisk(real_open(path, mode, **options))
+
+    monkeypatch.setattr(Path, "open", open_on_full_disk)
+    with pytest.raises(OutputError, match=r"No space left on device\. The disk is full: free some space"):
+        save(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_rights_are_answered_clearly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(OutputError, match=f"Cannot save a picture in {tmp_path}: Permission denied. Give yourself"):
+        save(tmp_path)

@@ -1,0 +1,50 @@
+import math
+import random
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from modules.prompting.attention import BREAK, BREAK_WEIGHT, WeightedText, parse_attention
+from tests.prompting.recordings import recorded
+
+
+@pytest.mark.parametrize("case", recorded("attention"), ids=lambda case: repr(case["text"]))
+def test_parses_as_recorded(case: Any) -> None:
+    parsed = [list(piece) for piece in parse_attention(case["text"])]
+    if case["parsed"] is not None:
+        assert parsed == case["parsed"]
+
+
+@pytest.mark.parametrize("number", ["1..2", "...", ".", "1.2.3", "1e3", "+-1", "1,2"])
+def test_a_malformed_weight_is_text(number: str) -> None:
+    assert parse_attention(f"(a:{number})") == [WeightedText(f"a:{number}", 1.1)]
+
+
+def test_break_stands_alone_and_swallows_blanks() -> None:
+    assert parse_attention("a \n BREAK\tb") == [("a", 1.0), (BREAK, BREAK_WEIGHT), ("b", 1.0)]
+
+
+def test_nesting_stops_adding_weight_at_a_depth() -> None:
+    (piece,) = parse_attention("(" * 5000 + "a" + ")" * 5000)
+    assert piece.text == "a"
+    assert piece.weight == pytest.approx(1.1**100)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "unit", ["(", "(a", "[(", "a)]", "([a", "(a:", ": ", "1", " ", "\\", "(a:1.1)", " BREAK ", "😀"]
+)
+def test_long_hostile_prompts_end_soon(unit: str) -> None:
+    assert parse_attention("(a:" + unit * (100_000 // len(unit)))
+
+
+def test_never_raises_and_keeps_weights_finite() -> None:
+    soup = random.Random(0)
+    parts = ["(", ")", "[", "]", ":", "\\", "1.3)", ".5", "-", "a", " BREAK ", "\n", "é", "😀", "::", "AND", "\ud83d"]
+    for _ in range(3000):
+        text = "".join(soup.choices(parts, k=soup.randint(0, 30)))
+        pieces = parse_attention(text)
+        assert pieces
+        assert all(math.isfinite(piece.weight) for piece in pieces)
+        assert all(left.weight != right.weight for left, right in pairwise(pieces))
