@@ -18,9 +18,10 @@ if [[ -f $root/webui-user.sh ]]; then
 fi
 
 python=${PYTHON:-python3}
-if ! command -v "$python" >/dev/null; then
-    echo "Easel could not be set up. It needs Python 3.11, 3.12 or 3.13, and there is no '$python' here:" \
-        "install one of those and point to it: PYTHON=/path/to/python3.12 ./webui.sh" >&2
+# environment.py finds a right Python by itself, but not on one that is missing or cannot even read it.
+if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 7))' 2>/dev/null; then
+    echo "Easel could not be set up. It needs Python 3.11, 3.12 or 3.13, and '$python' is none of them:" \
+        "install one and point to it: PYTHON=/path/to/python3.12 ./webui.sh" >&2
     exit 1
 fi
 exec "$python" "$root/modules/launch/environment.py" "$@"

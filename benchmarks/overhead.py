@@ -2,9 +2,9 @@
 
 usage: overhead.py CHECKPOINT.safetensors [--steps 6] [--size 512] [--rounds 2]
 
-Both are measured in one run, in turn, step by step: after each of our steps the very tensors that the UNet was given are
-given to it again by hand. So a machine that is busy slows both alike. A step of ours is everything between two model calls:
-guidance, solver, progress, live preview. Prints the ratio of the sums, and of the medians.
+Both are measured in one run, in turn, step by step: after each of our steps the very tensors that the UNet was given
+are given to it again by hand. So a machine that is busy slows both alike. A step of ours is everything between two
+model calls: guidance, solver, progress, live preview. Prints the ratio of the sums, and of the medians.
 """
 
 import argparse
@@ -12,21 +12,24 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
+from torch import Tensor
 
+from modules.conditioning.conditioning import Conditioning
 from modules.core.cancellation import CancelToken
-from modules.core.events import Failed, JobEvent, Progress
+from modules.core.events import JobEvent, Progress
 from modules.core.flags import Flags
 from modules.core.job import Job
 from modules.core.parameters import Txt2Img
 from modules.core.paths import resolve_paths
 from modules.core.settings import Settings
+from modules.families.base import LoadedModel
 from modules.library.checkpoints import CheckpointLibrary
 from modules.pipeline.runner import PipelineRunner
 from modules.storage.hashes import HashCache
@@ -38,38 +41,28 @@ class Stopwatch:
     def __init__(self) -> None:
         self.ours: list[float] = []
         self.bare: list[float] = []
-        self._call: tuple[torch.nn.Module, tuple[Any, ...], dict[str, Any]] | None = None
-        self._replaying = False
+        self._bare_call: Callable[[], object] | None = None
         self._since = 0.0
 
-    def remember(self, network: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Forward pre-hook of the UNet."""
-        if not self._replaying:
-            self._call = (network, args, kwargs)
+    def remember(self, model: LoadedModel, x: Tensor, t: Tensor, conditioning: Conditioning) -> None:
+        """Keep what the UNet is about to be given, in the form in which it gets it."""
+        x = x.to(model.dtype, memory_format=model.layout)
+        context = conditioning.cross_attention.to(model.dtype)
+        self._bare_call = lambda: model.network(x, t, context, return_dict=False)
 
     def on_event(self, event: JobEvent) -> None:
-        """Take the time at every step that is over."""
-        if isinstance(event, Failed):
-            raise SystemExit(event.message)
-        if not isinstance(event, Progress) or event.stage != "Sampling" or self._call is None:
+        """Take the time at every step that is over, then the time of the bare call."""
+        if not isinstance(event, Progress) or event.stage != "Sampling":
             return
         synchronize()
         now = time.perf_counter()
+        assert self._bare_call
         if event.step > 1:  # the first step includes what comes before it
+            self._bare_call()
+            synchronize()
+            self.bare.append(time.perf_counter() - now)
             self.ours.append(now - self._since)
-            self.bare.append(self._replay())
-        synchronize()
         self._since = time.perf_counter()
-
-    def _replay(self) -> float:
-        assert self._call
-        network, args, kwargs = self._call
-        self._replaying = True
-        start = time.perf_counter()
-        network(*args, **kwargs)
-        synchronize()
-        self._replaying = False
-        return time.perf_counter() - start
 
 
 def synchronize() -> None:
@@ -92,8 +85,6 @@ def main() -> None:
         paths = resolve_paths(Flags(data_dir=Path(folder), ckpt=arguments.checkpoint))
         library = CheckpointLibrary(paths, HashCache(paths.database))
         runner = PipelineRunner(flags=Flags(data_dir=Path(folder)), paths=paths, checkpoints=library)
-        hook = torch.nn.modules.module.register_module_forward_pre_hook  # noqa: F841  # kept for its docstring
-        del hook
         request = Txt2Img(
             prompt="a red cat",
             steps=arguments.steps,
@@ -104,7 +95,13 @@ def main() -> None:
             batch_count=arguments.rounds,
         )
         job = Job(id="bench", request=request, settings=Settings(samples_save=False), created=datetime.now(UTC))
-        watch_network(runner, watch)
+        predict = LoadedModel.predict
+
+        def recorded(model: LoadedModel, x: Tensor, t: Tensor, conditioning: Conditioning) -> Tensor:
+            watch.remember(model, x, t, conditioning)
+            return predict(model, x, t, conditioning)
+
+        LoadedModel.predict = recorded  # pyright: ignore[reportAttributeAccessIssue]  # self has another name
         runner(job, watch.on_event, CancelToken())
     print(f"{len(watch.ours)} steps of {arguments.size}×{arguments.size}, {arguments.sampler}, live preview on")
     print(f"ours {statistics.median(watch.ours):.3f} s per step, bare {statistics.median(watch.bare):.3f} s (medians)")

@@ -46,7 +46,7 @@ def configure_logging(level: str) -> None:
     """Send log lines of `level` and above to stderr, and keep chatty libraries quiet."""
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     for name in ("httpx", "httpcore", "urllib3", "PIL", "asyncio"):
-        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))
 
 
 def serve(flags: Flags) -> int:

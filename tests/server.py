@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def running_server(*flags: str, seconds: float = 120) -> Iterator[Server]:
+def running_server(*flags: str, seconds: float = 120) -> Generator[Server]:
     """Start `webui.py` with `flags`, yield it once it listens, and stop it."""
     process = subprocess.Popen(
         [sys.executable, "webui.py", *flags],

@@ -16,7 +16,7 @@ PARAMETERS = "parameters"
 # 296 / 513 KiB, level 6 (Pillow's default) 75 / 45 ms for 283 / 459 KiB.
 COMPRESS_LEVEL = 3
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF")  # Pillow knows many more, which only widen the attack
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF")  # not all of Pillow's parsers
 
 # The first 8 bytes of an EXIF UserComment name its encoding (EXIF 2.32, table 10); A1111 writes UTF-16 big-endian.
 _COMMENT_ENCODINGS = {

@@ -19,7 +19,7 @@ def encode_preview(pictures: NDArray[np.uint8]) -> bytes:
     Args:
         pictures: [B, h, w, 3], 0..255. Usually one pixel per latent element (64 × 64): the page scales it up.
     """
-    images = [Image.fromarray(picture, "RGB") for picture in pictures]
+    images = [Image.fromarray(picture) for picture in pictures]
     sheet = image_grid(images, grid_rows(len(images), len(images), NEAR_SQUARE))
     sheet.thumbnail((MAXIMUM_SIDE, MAXIMUM_SIDE))
     file = io.BytesIO()

@@ -4,7 +4,7 @@ A pickle is a program for a small stack machine. Python's own machine looks up a
 it, which is why loading a strange `.ckpt` with it can run code. The machine here has no such instruction: a name stays
 a `Global`, "calling" it asks the short table of `pickle_data` what plain data it stands for, and setting an object's
 state does nothing. So whatever a file contains, only dicts, lists, tuples, numbers, strings and our own records come
-out of it. Names that no checkpoint holds are refused all the same, so that people learn that a file was made to do harm.
+out of it. Names that no checkpoint holds are refused all the same, so that people learn that a file means harm.
 Format: https://docs.python.org/3/library/pickletools.html
 """
 

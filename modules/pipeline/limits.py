@@ -5,21 +5,25 @@ from modules.core.parameters import Txt2Img
 from modules.families.base import LoadedModel
 from modules.hardware.memory import available_bytes
 
+DECODER_VALUES_PER_PIXEL = 640
+"""What the decoder of SD's VAE holds at its peak: 256 channels into the last level's first block, as many normalised, and
+128 out of it, all at full size."""
+
 
 def check_memory(model: LoadedModel, request: Txt2Img) -> None:
-    """Compare the least memory that `request` needs with what is there.
+    """Compare the least memory that `request` needs, for decoding one picture, with what is there.
 
-    An accelerator says by itself when its memory is full; a CPU's system lets the program allocate and then kills it.
+    An accelerator says by itself when its memory is full; a CPU's system lets a program allocate and then kills it.
 
     Raises:
         OutOfMemoryError: main memory cannot hold the request; says how much is needed and how much is there.
     """
     if model.device.type != "cpu":
         return
-    needed = model.working_bytes(request.width, request.height, request.batch_size)
+    needed = request.width * request.height * DECODER_VALUES_PER_PIXEL * model.dtype.itemsize
     available = available_bytes(model.device)
     if needed > available:
         raise OutOfMemoryError(
-            f"{request.width}×{request.height} in batches of {request.batch_size} needs about {needed / 2**30:.1f} GiB "
-            f"of memory, {available / 2**30:.1f} GiB are free. Choose a smaller width, height or batch size."
+            f"A picture of {request.width}×{request.height} needs about {needed / 2**30:.1f} GiB of memory to be decoded; "
+            f"{available / 2**30:.1f} GiB are free. Choose a smaller width or height."
         )

@@ -113,7 +113,7 @@ def _sample_batch(run: Txt2ImgRun, batch: int, watch: StepWatch) -> Tensor:
 
 
 def _deliver_batch(run: Txt2ImgRun, batch: int, latents: Tensor) -> None:
-    for index, latent in enumerate(latents.split(1)):
+    for index in range(len(latents)):
         offset = batch * run.request.batch_size + index
         seed = run.request.seed + offset
         text = infotext(
@@ -126,7 +126,7 @@ def _deliver_batch(run: Txt2ImgRun, batch: int, latents: Tensor) -> None:
         )
         deliver(
             run.context,
-            decode_picture(run.loaded.model, latent),
+            decode_picture(run.loaded.model, latents[index : index + 1]),
             infotext=text,
             prompts=run.prompts,
             seed=seed,

@@ -1,6 +1,5 @@
 """How two opinions about a picture become one."""
 
-import torch
 from torch import Tensor
 
 

@@ -21,9 +21,9 @@ def test_joining_unequal_lengths_changes_no_attention() -> None:
     assert joined is not None
     assert joined.cross_attention.shape == (2, 462, 8)
     query = torch.randn(1, 16, 8)
-    for one, together in zip((first, second), joined.cross_attention.split(1), strict=True):
-        tokens = one.cross_attention
-        expected = scaled_dot_product_attention(query, tokens, tokens.flip(2))
+    for i, alone in enumerate((first.cross_attention, second.cross_attention)):
+        together = joined.cross_attention[i : i + 1]
+        expected = scaled_dot_product_attention(query, alone, alone.flip(2))
         torch.testing.assert_close(scaled_dot_product_attention(query, together, together.flip(2)), expected)
 
 

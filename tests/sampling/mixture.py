@@ -1,5 +1,7 @@
 """A denoiser that is known exactly: every latent element is a mixture of two normal distributions."""
 
+from math import log
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -7,11 +9,11 @@ from torch import Tensor
 from modules.sampling.prediction import DiscreteNoise
 from tests.sampling.recordings import alphas_cumprod
 
-MEANS = torch.from_numpy(np.random.RandomState(1234).standard_normal((2, 4, 8, 8)))
+MEANS = torch.tensor(np.random.RandomState(1234).standard_normal((2, 4, 8, 8)))
 DEVIATIONS = (0.25, 0.6)
 WEIGHTS = (0.35, 0.65)
 
-_NOISE = torch.from_numpy(np.random.RandomState(5678).standard_normal((65, 2, 4, 8, 8)))
+_NOISE = torch.tensor(np.random.RandomState(5678).standard_normal((65, 2, 4, 8, 8)))
 START_NOISE, LATER_NOISE = _NOISE[0], _NOISE[1:]
 
 
@@ -22,7 +24,7 @@ def denoise(x: Tensor, sigma: Tensor, means: Tensor = MEANS) -> Tensor:
     posterior_means: list[Tensor] = []
     for mean, deviation, weight in zip(means.to(x.dtype), DEVIATIONS, WEIGHTS, strict=True):
         variance = deviation**2 + sigma**2
-        log_weights.append(np.log(weight) - 0.5 * variance.log() - (x - mean) ** 2 / (2 * variance))
+        log_weights.append(log(weight) - 0.5 * variance.log() - (x - mean) ** 2 / (2 * variance))
         posterior_means.append(mean + deviation**2 / variance * (x - mean))
     first = torch.sigmoid(log_weights[0] - log_weights[1])
     return first * posterior_means[0] + (1 - first) * posterior_means[1]

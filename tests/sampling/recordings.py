@@ -20,7 +20,7 @@ def recorded(name: str, key: str = "cases") -> Any:
 def array(name: str, key: str) -> Tensor:
     """Return one recorded array."""
     with np.load(FOLDER / f"{name}.npz") as arrays:
-        return torch.from_numpy(arrays[key])
+        return torch.tensor(arrays[key])
 
 
 @cache

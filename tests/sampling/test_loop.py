@@ -79,7 +79,12 @@ def test_stops_before_the_next_model_call() -> None:
 def test_stops_between_the_two_calls_of_a_second_order_step() -> None:
     token = CancelToken()
     recorder = Recorder(token)
-    recorder.on_step = lambda _: token.skip()
+
+    def skip(state: StepState) -> None:
+        del state
+        token.skip()
+
+    recorder.on_step = skip
     with pytest.raises(Skipped):
         recorder.run(sampler="Heun", steps=20)
     assert len(recorder.sigmas) == 1

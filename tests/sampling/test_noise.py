@@ -42,6 +42,7 @@ def test_the_gpu_source_draws_on_the_device_that_computes() -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_both_sources_on_a_gpu() -> None:
     cuda = torch.device("cuda")
     expected = torch.randn(SHAPE, generator=torch.Generator(cuda).manual_seed(3), device=cuda)

@@ -31,7 +31,7 @@ def test_the_ends_of_the_table_are_as_recorded(case: Any) -> None:
     assert (noise.sigma_min, noise.sigma_max) == (case["sigma_min"], case["sigma_max"])
 
 
-@pytest.mark.parametrize("case", recorded("levels", "conversions"), ids=lambda case: "-".join(case))
+@pytest.mark.parametrize("case", recorded("levels", "conversions"), ids="-".join)
 def test_conversions_are_as_recorded(case: Any) -> None:
     noise = DiscreteNoise(alphas_cumprod(case["table"]))
     if "t" in case:

@@ -15,7 +15,7 @@ from pathlib import Path
 from modules.core.flags import Flags
 from modules.core.paths import PROJECT_ROOT
 from modules.core.version import NAME
-from modules.frontends.cli.logins import parse_logins, read_logins
+from modules.frontends.cli.logins import Logins, parse_logins, read_logins
 
 log = logging.getLogger(__name__)
 
@@ -129,9 +129,11 @@ def _add_server_flags(parser: argparse.ArgumentParser) -> None:
     add("--port", type=_port, help="7860 otherwise")
     add("--server-name", metavar="HOST", help="host name or address to serve on")
     add("--share", action="store_true", help="make a public Gradio link; wants a password")
-    add("--gradio-auth", type=parse_logins, metavar="USER:PASSWORD[,…]", help="logins of the page and the API")
+    add("--gradio-auth", type=parse_logins, metavar="USER:PASSWORD[,…]", help="who may use the page and the API")
     add("--gradio-auth-path", type=read_logins, metavar="FILE", help="the same, from a file")
-    add("--api-auth", type=parse_logins, metavar="USER:PASSWORD[,…]", help="logins of the API")
+    add(
+        "--api-auth", type=parse_logins, metavar="USER:PASSWORD[,…]", help="more logins; here the same as --gradio-auth"
+    )
     add("--insecure-no-auth", action="store_true", help="let everybody in without a password")
     add("--nowebui", action="store_true", help="serve the API without the page")
     add("--skip-load-model-at-start", action="store_true", help="load the checkpoint when it is first needed")
@@ -176,9 +178,7 @@ def _cpu_parts(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name in CPU_PARTS)
 
 
-def _both(
-    parser: argparse.ArgumentParser, typed: tuple[tuple[str, str], ...], read: tuple[tuple[str, str], ...]
-) -> tuple[tuple[str, str], ...]:
+def _both(parser: argparse.ArgumentParser, typed: Logins, read: Logins) -> Logins:
     twice = dict(typed).keys() & dict(read).keys()
     if twice:
         parser.error(f"the user {min(twice)} is named both by --gradio-auth and in the file of --gradio-auth-path")
@@ -205,9 +205,9 @@ def parse_flags(argv: Sequence[str]) -> Flags:
         parser.error(_about_unknown(unknown))
     flags = flags_from(parser, arguments)
     opener = _opened_by(flags)
-    # A login of the API alone would leave the page open.
-    protected = flags.gradio_auth or (flags.nowebui and flags.api_auth)
-    if opener and not protected and not flags.insecure_no_auth:
+    # Either kind of login protects the page and the API alike.
+    protected = flags.gradio_auth or flags.api_auth or flags.insecure_no_auth
+    if opener and not protected:
         parser.error(
             f"{opener} lets others use this server, and no password is set: add --gradio-auth user:password, "
             "or --insecure-no-auth if everybody who reaches it may use it"

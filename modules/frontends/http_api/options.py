@@ -56,13 +56,13 @@ def _news(backend: Backend, changes: dict[str, JsonValue]) -> dict[str, Any]:
         InvalidRequest: a setting is unknown or its value does not fit.
         UnknownName: there is no such checkpoint.
     """
-    now = _options(backend)
-    news = {name: value for name, value in changes.items() if name not in now or now[name] != value}
+    stored = backend.settings.values()
+    news = {name: value for name, value in changes.items() if name not in stored or stored[name] != value}
     check_overrides(backend, news)
     wanted = news.get(CHECKPOINT)
     if isinstance(wanted, str) and wanted:
         news[CHECKPOINT] = backend.checkpoints.find(wanted).title
-        if news[CHECKPOINT] == now[CHECKPOINT]:
+        if stored[CHECKPOINT] and news[CHECKPOINT] == _options(backend)[CHECKPOINT]:
             del news[CHECKPOINT]
     return news
 

@@ -1,28 +1,18 @@
 """One Chromium for all browser tests; for each test a fresh profile and an idle server."""
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests.frontends.gradio_ui.browser_tools import launch_chromium, open_page
 from tests.frontends.gradio_ui.page_server import PageServer, write_checkpoint
-
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A real Chromium: the system's, else the one that Playwright installed."""
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
+        chromium = launch_chromium(playwright)
         yield chromium
         chromium.close()
 
@@ -66,35 +56,3 @@ def complaints() -> list[str]:
 def page(context: BrowserContext, server: PageServer, complaints: list[str]) -> Page:
     """The page, opened and ready."""
     return open_page(context, server.url, complaints)
-
-
-def open_page(context: BrowserContext, url: str, complaints: list[str] | None = None) -> Page:
-    """Open the page at `url` in a new tab and wait until it can be used."""
-    tab = context.new_page()
-    if complaints is not None:
-        _watch(tab, url, complaints)
-    tab.goto(url)
-    wait_until_ready(tab)
-    return tab
-
-
-def wait_until_ready(tab: Page) -> None:
-    """Wait until the page's scripts are at work."""
-    tab.wait_for_selector("#txt2img_generate")
-    tab.wait_for_function("document.documentElement.dataset.easel === 'ready'")
-
-
-def _watch(tab: Page, url: str, complaints: list[str]) -> None:
-    def on_console(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            complaints.append(f"{message.type}: {message.text}")
-
-    def on_request(request: Request) -> None:
-        if not request.url.startswith((url, "data:", "blob:")):
-            complaints.append(f"asked {request.url}")
-
-    tab.on("console", on_console)
-    tab.on("pageerror", lambda error: complaints.append(f"exception: {error}"))
-    tab.on("request", on_request)
-
-

@@ -23,7 +23,7 @@ from tests.frontends.fake_worker import fake_worker
 START_SECONDS = 30
 
 
-def make_backend(data: Path, *, step_seconds: float = 0.02, loading_seconds: float = 0.2) -> Backend:
+def make_backend(data: Path, *, step_seconds: float = 0.02, loading_seconds: float = 0.8) -> Backend:
     """Wire a backend over the data folder `data` whose worker paints."""
     flags = Flags(data_dir=data)
     paths = resolve_paths(flags)

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from math import sqrt
 from typing import Any
 
@@ -44,9 +43,9 @@ class Run:
         self.calls.append(sigma[0].item())
         return mixture.denoise(x, sigma)
 
-    def _on_step(self, i: int, sigma: float, x: Tensor, denoised: Tensor) -> None:
+    def _on_step(self, i: int, sigma: Tensor, x: Tensor, denoised: Tensor) -> None:
         self.steps.append(i)
-        self.sigmas.append(sigma)
+        self.sigmas.append(sigma.item())
         self.x_means.append(x.mean().item())
         self.denoised_means.append(denoised.mean().item())
 
@@ -64,7 +63,7 @@ def test_solves_as_recorded(case: Any) -> None:
 
     torch.testing.assert_close(run.final, array("solvers", case["id"]), rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
     assert run.steps == list(range(len(sigmas) - 1))
-    assert run.sigmas == sigmas[:-1].tolist()
+    assert run.sigmas == [sigma.item() for sigma in sigmas[:-1]]
     if dtype == torch.float64:
         assert run.calls == pytest.approx(case["calls"], rel=1e-14)
         assert run.x_means == pytest.approx(case["x_means"], abs=1e-10)
@@ -88,11 +87,16 @@ def test_more_steps_come_closer_to_the_solution(sampler: str) -> None:
     def distance(steps: int, exact: Tensor) -> float:
         return (Run(sampler, schedule(steps), eta=0.0).final - exact).abs().mean().item()
 
-    schedule: Callable[[int], Tensor] = lambda steps: torch.cat(  # noqa: E731  # a one-line formula
-        (torch.linspace(sqrt(10), sqrt(0.1), steps, dtype=torch.float64) ** 2, torch.zeros(1, dtype=torch.float64))
-    )
+    def schedule(steps: int) -> Tensor:
+        roots = torch.linspace(sqrt(10), sqrt(0.1), steps, dtype=torch.float64)
+        return torch.cat((roots**2, torch.zeros(1, dtype=torch.float64)))
+
     exact = Run("Heun", schedule(400), eta=0.0).final
     assert distance(40, exact) < 0.6 * distance(20, exact)
+
+
+def ignore(_i: int, _sigma: Tensor, _x: Tensor, _denoised: Tensor) -> None:
+    """A step hook that does nothing."""
 
 
 def test_solvers_leave_their_input_alone() -> None:
@@ -100,7 +104,7 @@ def test_solvers_leave_their_input_alone() -> None:
         x = mixture.START_NOISE * 10
         before = x.clone()
         sigmas = torch.tensor([10.0, 1.0, 0.0], dtype=torch.float64)
-        solver(mixture.denoise, x, sigmas, RecordedNoise(torch.float64), lambda *_: None, eta=1.0)
+        solver(mixture.denoise, x, sigmas, RecordedNoise(torch.float64), ignore, eta=1.0)
         assert x.equal(before)
 
 
@@ -116,4 +120,5 @@ def test_solvers_leave_their_input_alone() -> None:
     ],
 )
 def test_ancestral_steps_are_as_recorded(sigma: float, following: float, eta: float, down: float, up: float) -> None:
-    assert ancestral_step(sigma, following, eta) == pytest.approx((down, up), rel=1e-6)
+    found = ancestral_step(torch.tensor(sigma), torch.tensor(following), eta)
+    assert [value.item() for value in found] == pytest.approx([down, up], rel=1e-6)

@@ -8,13 +8,19 @@ import { chosenPicture, currentTask, generate, resume, stopping } from "./txt2im
 // What the events of the page call by name.
 window.easel = { checkpointLoaded, chosenPicture, currentTask, generate, loadCheckpoint, stopping };
 
-await whenPresent("#txt2img_generate");
+countTokensOf("txt2img");
+listenForShortcuts();
+document.addEventListener("click", ({ target }) => target.closest?.("[data-action=toggle-theme]") && toggleTheme());
+
+// Gradio loads the kinds of components one by one, so being there is asked of each kind that is needed.
+await Promise.all(
+  ["#txt2img_generate", "#txt2img_gallery", "#html_log_txt2img", "#txt2img_restore_progress", "[data-live=txt2img]"].map(
+    whenPresent,
+  ),
+);
 for (const button of document.querySelectorAll(".tool")) {
   button.title = button.textContent.trim();
 }
-document.addEventListener("click", ({ target }) => target.closest?.("[data-action=toggle-theme]") && toggleTheme());
-countTokensOf("txt2img");
-listenForShortcuts();
 resume();
 // Tests, and scripts of extensions, wait for this.
 document.documentElement.dataset.easel = "ready";

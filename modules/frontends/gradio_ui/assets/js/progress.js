@@ -1,7 +1,8 @@
 import { pause } from "./dom.js";
 
 const ACTIVE_MS = 250;
-const QUEUED_MS = 800;
+const SUBMITTED_MS = 120;
+const QUEUED_MS = 400;
 const HIDDEN_MS = 1500;
 const RETRY_MS = 1000;
 const TIMEOUT_MS = 8000;
@@ -27,7 +28,7 @@ function interval(status) {
     return HIDDEN_MS;
   }
   if (!status.active) {
-    return QUEUED_MS;
+    return status.queued ? QUEUED_MS : SUBMITTED_MS;
   }
   // Short jobs are asked about more often near their end, so that the picture does not wait for the next question.
   const remaining = status.eta == null ? ACTIVE_MS : status.eta * 1000;

@@ -1,13 +1,12 @@
 const DEBOUNCE_MS = 350;
 
-/** Have the tokens of both prompts counted a moment after the last key was pressed. */
+/** Have the tokens of tab `name`'s prompts counted a moment after the last key was pressed. */
 export function countTokensOf(name) {
-  const button = document.getElementById(`${name}_token_button`);
   let timer = null;
-  for (const box of [`${name}_prompt`, `${name}_neg_prompt`]) {
-    document.getElementById(box).addEventListener("input", () => {
+  document.addEventListener("input", ({ target }) => {
+    if (target.closest?.(`#${name}_prompt, #${name}_neg_prompt`)) {
       clearTimeout(timer);
-      timer = setTimeout(() => button.click(), DEBOUNCE_MS);
-    });
-  }
+      timer = setTimeout(() => document.getElementById(`${name}_token_button`).click(), DEBOUNCE_MS);
+    }
+  });
 }
