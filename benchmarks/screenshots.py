@@ -33,7 +33,8 @@ def running(page: Page) -> None:
     fill(page)
     page.fill("#txt2img_batch_count input[type=number]", "3")
     page.click("#txt2img_generate")
-    page.wait_for_function("Number(document.querySelector('[data-live=txt2img] .progress').ariaValueNow) > 40")
+    expect(page.locator("[data-live=txt2img] .live-preview")).to_be_visible()
+    page.wait_for_timeout(600)
 
 
 def done(page: Page) -> None:
@@ -58,8 +59,8 @@ def loading(page: Page) -> None:
     """While a checkpoint loads."""
     page.click("#setting_sd_model_checkpoint input")
     page.get_by_role("option", name="v1-5-pruned-emaonly.safetensors").click()
-    page.wait_for_function("Number(document.querySelector('[data-live=checkpoint] .progress').ariaValueNow) >= 0")
-    page.wait_for_timeout(500)
+    expect(page.locator("[data-live=checkpoint] .progress-text")).to_contain_text("Loading")
+    page.wait_for_timeout(400)
 
 
 def fill(page: Page) -> None:
@@ -69,6 +70,10 @@ def fill(page: Page) -> None:
     page.wait_for_timeout(700)
 
 
+HELD = (running, loading)
+"""States in which the job must not go on while its picture is taken."""
+
+
 def shoot(browser: Browser, server: PageServer, folder: Path, state: Callable[[Page], None]) -> None:
     """Bring the page into `state` and take its picture at every width, light and dark."""
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -76,6 +81,8 @@ def shoot(browser: Browser, server: PageServer, folder: Path, state: Callable[[P
         for scheme in schemes:
             context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
             page = open_page(context, server.url)
+            if state in HELD:
+                server.gate.shut()
             state(page)
             path = folder / f"{state.__name__}-{width}-{scheme}.png"
             page.screenshot(path=path, full_page=True)

@@ -29,7 +29,7 @@ def build_backend(flags: Flags) -> Backend:
     settings = SettingsStore(paths)
     checkpoints = CheckpointLibrary(paths, HashCache(paths.database))
     if paths.extra_checkpoint:
-        chosen = checkpoints.find(paths.extra_checkpoint.name)
+        chosen = checkpoints.find(str(paths.extra_checkpoint))
         settings.update({"sd_model_checkpoint": chosen.title}, trusted=True)
 
     def make_runner() -> Runner:

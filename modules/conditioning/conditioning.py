@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 MAX_REPEATED_TOKENS = 8 * 77
-"""Beyond this a second call of the network costs less than attending to so many tokens."""
+"""The longest sequence that is made by repeating; pairs that need a longer one take two calls."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -21,7 +21,7 @@ class Conditioning:
     cross_attention: Tensor
 
     def join(self, other: "Conditioning") -> "Conditioning | None":
-        """Return both as one conditioning of all their pictures, self first, or None where that does not pay.
+        """Return both as one conditioning of all their pictures, self first, or None if it became too long.
 
         Unequal lengths are made equal by repeating the whole sequence: softmax attention over every token n times is
         the attention over every token once, so the network's output is that of separate calls.

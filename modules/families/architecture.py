@@ -17,8 +17,7 @@ class UNetArchitecture:
         num_res_blocks: residual blocks per level on the way down; on the way up there is one more.
         attention: which levels have transformer blocks.
         transformer_depth: blocks per transformer.
-        num_heads: attention heads at every level; None when `num_head_channels` says how wide each is.
-        num_head_channels: width of one head, None when `num_heads` is given.
+        heads: attention heads of each level.
         context_dim: width of the text encoder's vectors.
         linear_projection: transformers begin and end with a linear layer instead of a 1×1 convolution (SD 2.x).
     """
@@ -30,8 +29,7 @@ class UNetArchitecture:
     num_res_blocks: int
     attention: tuple[bool, ...]
     transformer_depth: int = 1
-    num_heads: int | None
-    num_head_channels: int | None = None
+    heads: tuple[int, ...]
     context_dim: int
     linear_projection: bool = False
 
@@ -39,11 +37,6 @@ class UNetArchitecture:
     def widths(self) -> tuple[int, ...]:
         """Channels of each level."""
         return tuple(self.model_channels * multiplier for multiplier in self.channel_mult)
-
-    @property
-    def heads(self) -> tuple[int, ...]:
-        """Attention heads of each level."""
-        return tuple(self.num_heads or width // (self.num_head_channels or width) for width in self.widths)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -238,7 +238,7 @@ class Environment:
                 return True
             if "No matching distribution found" not in self._log_text():
                 raise self._explained(f"pip could not install {line} from {self.torch_index or 'PyPI'}.")
-        say(f"{self.torch_index} has no {line}: PyTorch's own attention is used instead.")
+        say(f"{self.torch_index} has no {_package(line)}: PyTorch's own attention is used instead.")
         return False
 
     def _pip(self, *arguments: str) -> int:

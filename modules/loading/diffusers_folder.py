@@ -34,7 +34,7 @@ class _UNetConfig(BaseModel):
     layers_per_block: _Small = 2
     down_block_types: tuple[Literal["CrossAttnDownBlock2D", "DownBlock2D"], ...]
     transformer_layers_per_block: _Small = 1
-    attention_head_dim: _Small = 8
+    attention_head_dim: _Width | _Widths = 8
     cross_attention_dim: _Width
     use_linear_projection: bool = False
     class_embed_type: None = None
@@ -42,6 +42,7 @@ class _UNetConfig(BaseModel):
 
     def architecture(self) -> UNetArchitecture:
         first = self.block_out_channels[0]
+        heads = (self.attention_head_dim,) if isinstance(self.attention_head_dim, int) else self.attention_head_dim
         return UNetArchitecture(
             in_channels=self.in_channels,
             out_channels=self.out_channels,
@@ -50,8 +51,8 @@ class _UNetConfig(BaseModel):
             num_res_blocks=self.layers_per_block,
             attention=tuple(kind == "CrossAttnDownBlock2D" for kind in self.down_block_types),
             transformer_depth=self.transformer_layers_per_block,
-            # In spite of its name this is the number of heads at every level.
-            num_heads=self.attention_head_dim,
+            # In spite of its name this is the number of heads, one for each level or one for all.
+            heads=heads * len(self.block_out_channels) if len(heads) == 1 else heads,
             context_dim=self.cross_attention_dim,
             linear_projection=self.use_linear_projection,
         )

@@ -62,6 +62,7 @@ def _unet(shapes: Shapes, base: UNetArchitecture) -> UNetArchitecture:
         channel_mult=tuple(width // model_channels for width in widths),
         num_res_blocks=blocks[0],
         attention=tuple(attention),
+        heads=base.heads[:1] * len(widths),
         transformer_depth=_count(shapes, middle + "transformer_blocks.{}."),
         context_dim=shapes[middle + "transformer_blocks.0.attn2.to_k.weight"][1],
         linear_projection=len(shapes[middle + "proj_in.weight"]) == 2,

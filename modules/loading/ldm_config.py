@@ -4,10 +4,10 @@ Such a file names Python classes (`target`). They are never imported: only the n
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from modules.core.errors import ModelFileError
 from modules.core.paths import CONFIGS
@@ -23,6 +23,7 @@ SHIPPED_TEXT_ENCODERS = {"openai/clip-vit-large-patch14": CONFIGS / "sd1" / "cli
 _Width = Annotated[int, Field(ge=1, le=16384)]
 _Small = Annotated[int, Field(ge=1, le=64)]
 _Multipliers = Annotated[tuple[_Small, ...], Field(min_length=1, max_length=8)]
+_Given = Annotated[int, Field(ge=-1, le=16384)]
 
 
 class _UNet(BaseModel):
@@ -32,11 +33,17 @@ class _UNet(BaseModel):
     attention_resolutions: tuple[int, ...]
     num_res_blocks: _Small
     channel_mult: _Multipliers
-    num_heads: int = -1
-    num_head_channels: int = -1
+    num_heads: _Given = -1
+    num_head_channels: _Given = -1
     transformer_depth: _Small = 1
     context_dim: _Width
     use_linear_in_transformer: bool = False
+
+    @model_validator(mode="after")
+    def _heads_are_given(self) -> Self:
+        if self.num_heads <= 0 and self.num_head_channels <= 0:
+            raise ValueError("neither num_heads nor num_head_channels is given")
+        return self
 
     def architecture(self) -> UNetArchitecture:
         return UNetArchitecture(
@@ -47,11 +54,14 @@ class _UNet(BaseModel):
             num_res_blocks=self.num_res_blocks,
             attention=tuple(2**level in self.attention_resolutions for level in range(len(self.channel_mult))),
             transformer_depth=self.transformer_depth,
-            num_heads=self.num_heads if self.num_heads > 0 else None,
-            num_head_channels=self.num_head_channels if self.num_head_channels > 0 else None,
+            heads=tuple(self._heads(self.model_channels * multiplier) for multiplier in self.channel_mult),
             context_dim=self.context_dim,
             linear_projection=self.use_linear_in_transformer,
         )
+
+    def _heads(self, width: int) -> int:
+        # Either their number is given or the width of each; -1 means "not given".
+        return self.num_heads if self.num_heads > 0 else max(1, width // self.num_head_channels)
 
 
 class _Ddconfig(BaseModel):

@@ -96,7 +96,7 @@ def _parse_merges(text: str) -> list[tuple[str, str]]:
     lines = text.strip().split("\n")
     merges: list[tuple[str, str]] = []
     for line in lines[1:] if lines[0].startswith("#version") else lines:
-        left, separator, right = line.strip("\r").partition(" ")
+        left, separator, right = line.partition(" ")
         if not separator:
             raise ValueError(f"merges.txt has a line that is no merge: {line!r}")
         merges.append((left, right))

@@ -48,7 +48,12 @@ class ImageNoise:
     def next(self) -> Tensor:
         """Return fresh noise [B,C,h,w], float32."""
         draws = [torch.randn(self._shape, generator=one, device=self._source) for one in self._generators]
-        return torch.stack(draws).to(self._device)
+        noise = torch.stack(draws)
+        if self._source == self._device:
+            return noise
+        if self._device.type == "cuda":
+            noise = noise.pin_memory()  # or the copy would wait until the device has finished all it was given
+        return noise.to(self._device, non_blocking=noise.is_pinned())
 
     def _seeded(self, delta: int) -> list[torch.Generator]:
         return [torch.Generator(self._source).manual_seed(seed + delta) for seed in self._seeds]

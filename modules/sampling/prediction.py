@@ -62,7 +62,7 @@ class Prediction(Protocol):
         ...
 
     def denoised(self, output: Tensor, x: Tensor, sigma: Tensor) -> Tensor:
-        """Return the clean picture that the network's output for the noisy `x` stands for, in x's dtype."""
+        """Return the clean picture that the network's output for the noisy `x` stands for, no less precise than x."""
         ...
 
 

@@ -67,8 +67,8 @@ def reporting_errors(path: Path) -> Generator[None]:
     """Turn failures to read or write the database at `path` into an OutputError."""
     try:
         yield
-    except (OSError, DatabaseError) as error:
-        reason = error.orig if isinstance(error, DatabaseError) else error.strerror
+    except (OSError, UnicodeEncodeError, DatabaseError) as error:  # SQLite takes no text that is not valid Unicode
+        reason = error.orig if isinstance(error, DatabaseError) else error
         raise OutputError(
             f"The database {path} cannot be used: {reason}. Check the folder's rights and space."
         ) from error
@@ -89,14 +89,16 @@ def _prepared(path: Path) -> Engine:
 
 
 def _configure(connection: sqlite3.Connection, _record: object) -> None:
-    """Set up a new connection. Transactions are begun by `_begin`, not by the driver: so they cover the schema too."""
-    connection.isolation_level = None
+    """Let readers go on while another process writes, and write to the disk as often as that needs to be safe."""
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
 
 
 def _begin(connection: Connection) -> None:
-    """Take the write lock at once: two processes that start together then migrate one after the other."""
+    """Begin every transaction here: the driver would leave changes of the schema out of it.
+
+    The write lock is taken at once, so that two processes that start together migrate one after the other.
+    """
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 

@@ -2,9 +2,10 @@
 
 import io
 import math
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 from PIL import Image, ImageDraw, ImageFilter
@@ -23,6 +24,27 @@ Emit = Callable[[JobEvent], None]
 Colour = tuple[int, int, int]
 
 
+class Gate:
+    """Where jobs wait in their middle while it is shut, so that a test can look at them in peace."""
+
+    def __init__(self) -> None:
+        self._open = threading.Event()
+        self._open.set()
+
+    def shut(self) -> None:
+        """Let jobs wait here."""
+        self._open.clear()
+
+    def open(self) -> None:
+        """Let jobs go on."""
+        self._open.set()
+
+    def pass_through(self, token: CancelToken) -> None:
+        """Wait while the gate is shut, unless the job is to stop."""
+        while not self._open.wait(0.02):
+            token.check()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FakeRunner:
     """A `Runner` whose behaviour the request decides: a prompt with the word "fail" fails, a checkpoint with "bad" in
@@ -30,11 +52,11 @@ class FakeRunner:
 
     Attributes:
         step_seconds: how long a sampling step takes.
-        loading_seconds: how long a checkpoint takes to load.
+        gate: holds jobs back half-way, and checkpoints while they load.
     """
 
     step_seconds: float = 0.02
-    loading_seconds: float = 0.2
+    gate: Gate = field(default_factory=Gate)
 
     def describe(self) -> Capabilities:
         """See `Runner.describe`."""
@@ -50,10 +72,10 @@ class FakeRunner:
 
     def _load(self, job: Job, emit: Emit, token: CancelToken) -> None:
         name = job.settings.sd_model_checkpoint or "the first checkpoint"
-        for fraction in (0.2, 0.5, 0.8):
+        for fraction in (0.2, 0.5):
+            time.sleep(self.step_seconds)
             emit(ModelLoading(job_id=job.id, name=name, fraction=fraction))
-            time.sleep(self.loading_seconds / 3)
-            token.check()
+        self.gate.pass_through(token)
         if "bad" in name:
             raise ModelFileError(f"{name} is not a Stable Diffusion checkpoint.")
         emit(Finished(job_id=job.id, result=GenerationResult()))
@@ -94,11 +116,14 @@ class FakeRunner:
             if step % 2 == 0:
                 rough = final.filter(ImageFilter.GaussianBlur(12 * (1 - done)))
                 emit(Preview(job_id=job.id, data=_encoded(rough, "JPEG"), media_type="image/jpeg"))
+            if step == request.steps // 2:
+                self.gate.pass_through(token)
 
 
-def fake_worker(*, step_seconds: float = 0.02, loading_seconds: float = 0.2) -> LocalWorker:
+def fake_worker(*, step_seconds: float = 0.02, gate: Gate | None = None) -> LocalWorker:
     """Return a worker that paints."""
-    return LocalWorker(lambda: FakeRunner(step_seconds=step_seconds, loading_seconds=loading_seconds))
+    runner = FakeRunner(step_seconds=step_seconds, gate=gate or Gate())
+    return LocalWorker(lambda: runner)
 
 
 def picture(request: Txt2Img, number: int) -> GeneratedImage:

@@ -1,7 +1,7 @@
 import io
 
 import numpy as np
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 
 from modules.imaging.preview import encode_preview
 
@@ -11,7 +11,8 @@ def test_a_batch_becomes_one_small_jpeg() -> None:
     pictures = np.broadcast_to(colours[:, None, None, :], (3, 64, 48, 3))
     data = encode_preview(pictures)
     image = Image.open(io.BytesIO(data))
-    assert image.format == "JPEG"
+    assert isinstance(image, JpegImagePlugin.JpegImageFile)
+    assert JpegImagePlugin.get_sampling(image) == 0, "colours at full resolution"
     assert image.size == (96, 128)
     shown = np.asarray(image).astype(int)
     for (row, column), colour in zip([(32, 24), (32, 72), (96, 24), (96, 72)], [*colours, (0, 0, 0)], strict=True):

@@ -42,6 +42,11 @@ def test_conversions_are_as_recorded(case: Any) -> None:
         torch.testing.assert_close(found, torch.tensor(case["sigma_out"]), atol=0, rtol=1e-6)
 
 
+def test_levels_beyond_the_table_are_its_ends() -> None:
+    noise = DiscreteNoise(alphas_cumprod("sd"))
+    assert noise.sigma_to_t(torch.tensor([20.0, 1e-3])).equal(torch.tensor([999.0, 0.0]))
+
+
 def test_conversions_undo_each_other() -> None:
     noise = DiscreteNoise(alphas_cumprod("sd").double())
     t = torch.linspace(0, 999, 777, dtype=torch.float64)

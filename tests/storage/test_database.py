@@ -1,6 +1,9 @@
 import os
 import sqlite3
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ from sqlalchemy import Engine
 from modules.core.errors import OutputError
 from modules.storage import database
 from modules.storage.database import MIGRATIONS, open_database
+from modules.storage.set_aside import set_aside
 
 
 def scalar(engine: Engine, statement: str) -> object:
@@ -96,13 +100,42 @@ def test_a_damaged_file_is_kept_and_replaced(
     assert kept.name in caplog.text
 
 
-def test_two_damaged_files_in_one_second_are_both_kept(tmp_path: Path) -> None:
-    for _ in range(2):
-        open_database(tmp_path / "easel.sqlite3").dispose()
-        garbage(tmp_path / "easel.sqlite3")
-        open_database(tmp_path / "easel.sqlite3").dispose()
-    kept = [path for path in tmp_path.glob("*.corrupt-*") if not path.name.endswith(("-wal", "-shm"))]
-    assert len(kept) == 2
+def test_two_damaged_files_in_one_second_are_both_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def one_moment(_format: str) -> str:
+        return "20240305-140709"
+
+    monkeypatch.setattr(time, "strftime", one_moment)
+    for content in ("first", "second", "third"):
+        (tmp_path / "x").write_text(content)
+        set_aside(tmp_path / "x")
+    kept = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    stem = "x.corrupt-20240305-140709"
+    assert kept == {stem: "first", f"{stem}-2": "second", f"{stem}-3": "third"}
+
+
+def test_who_finds_another_process_migrating_waits_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "easel.sqlite3"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("PRAGMA journal_mode = WAL")
+    other.execute("BEGIN IMMEDIATE")
+    opened: list[Engine] = []
+    thread = threading.Thread(target=lambda: opened.append(open_database(path)))
+    thread.start()
+    time.sleep(0.3)
+    for number, statement in enumerate(MIGRATIONS, start=1):
+        other.execute(statement)
+        other.execute(f"PRAGMA user_version = {number}")
+    other.execute("COMMIT")
+    thread.join()
+    assert scalar(opened[0], "SELECT count(*) FROM file_hashes") == 0
+
+
+def test_many_start_together_on_a_new_file(tmp_path: Path) -> None:
+    for number in range(10):
+        path = tmp_path / f"{number}.sqlite3"
+        with ThreadPoolExecutor(4) as pool:
+            engines = list(pool.map(open_database, [path] * 4))
+        assert {scalar(engine, "PRAGMA user_version") for engine in engines} == {len(MIGRATIONS)}
 
 
 def test_a_folder_below_a_file_is_answered_clearly(tmp_path: Path) -> None:

@@ -80,6 +80,16 @@ def test_a_database_that_fails_later_stops_nobody(
     assert "forgotten when the program ends" in caplog.text
 
 
+def test_a_path_that_is_not_unicode_stops_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    folder.mkdir()
+    (folder / "model.ckpt").touch()
+    cache = HashCache(tmp_path / "easel.sqlite3")
+    cache.put(folder / "model.ckpt", SHA)
+    assert cache.get(folder / "model.ckpt") == SHA
+    assert "forgotten when the program ends" in caplog.text
+
+
 def put_many(database: Path, files: list[Path]) -> None:
     cache = HashCache(database)
     for file in files:

@@ -60,7 +60,7 @@ class CheckpointEvents:
             [bar.task_id, bar.checkpoint],
             [bar.checkpoint],
             js="(id, title) => window.easel.loadCheckpoint(id, title)",
-        ).then(None, None, None, js="() => window.easel.checkpointLoaded()")
+        )
 
     def rescan(self) -> tuple[Any, Any]:
         """Look into the folders again."""
@@ -72,7 +72,14 @@ class CheckpointEvents:
         return gr.Dropdown(choices=self._titles(), value=self._current()), self._notice()
 
     async def choose(self, job_id: str, title: str) -> Any:
-        """Load the checkpoint `title`; if that fails, say why and return to the one before."""
+        """Load the checkpoint `title`; if that fails, say why and return to the one before.
+
+        Args:
+            job_id: made by the page's script; empty when the browser reports the same choice twice.
+            title: of the chosen checkpoint.
+        """
+        if not job_id:
+            return gr.skip()
         settings = self._backend.settings
         before = settings.snapshot().sd_model_checkpoint
         try:
@@ -90,7 +97,7 @@ class CheckpointEvents:
         # Another choice may have been made while this one was tried.
         if settings.snapshot().sd_model_checkpoint == title:
             settings.update({"sd_model_checkpoint": before}, trusted=False)
-        gr.Warning(html.escape(sentence), title="Checkpoint not loaded")
+        gr.Warning(html.escape(sentence))
         return self.shown()[0]
 
     def _titles(self) -> list[str]:

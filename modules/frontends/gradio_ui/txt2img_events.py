@@ -148,5 +148,5 @@ def reuse_seed(chosen: str, info: str | None, seed: str) -> str:
 
 def refusal(job_id: str, sentence: str) -> Outcome:
     """Say what went wrong, in a toast and below the pictures; pictures and form stay as they are."""
-    gr.Warning(html.escape(sentence), title="Not generated")
+    gr.Warning(html.escape(sentence))
     return gr.skip(), gr.skip(), gr.skip(), log_html(job_id, [sentence], error=True)

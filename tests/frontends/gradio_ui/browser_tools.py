@@ -31,7 +31,6 @@ def open_page(context: BrowserContext, url: str, complaints: list[str] | None = 
 
 def wait_until_ready(tab: Page) -> None:
     """Wait until the page's scripts are at work."""
-    tab.wait_for_selector("#txt2img_generate")
     tab.wait_for_function("document.documentElement.dataset.easel === 'ready'")
 
 

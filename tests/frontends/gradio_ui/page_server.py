@@ -18,18 +18,18 @@ from modules.jobs.service import JobService
 from modules.library.checkpoints import CheckpointLibrary
 from modules.storage.hashes import HashCache
 from modules.storage.settings_store import SettingsStore
-from tests.frontends.fake_worker import fake_worker
+from tests.frontends.fake_worker import Gate, fake_worker
 
 START_SECONDS = 30
 
 
-def make_backend(data: Path, *, step_seconds: float = 0.02, loading_seconds: float = 0.8) -> Backend:
+def make_backend(data: Path, *, step_seconds: float = 0.02, gate: Gate | None = None) -> Backend:
     """Wire a backend over the data folder `data` whose worker paints."""
     flags = Flags(data_dir=data)
     paths = resolve_paths(flags)
     settings = SettingsStore(paths)
     return Backend(
-        jobs=JobService(fake_worker(step_seconds=step_seconds, loading_seconds=loading_seconds), settings.snapshot),
+        jobs=JobService(fake_worker(step_seconds=step_seconds, gate=gate), settings.snapshot),
         settings=settings,
         checkpoints=CheckpointLibrary(paths, HashCache(paths.database)),
         paths=paths,
@@ -48,12 +48,16 @@ class PageServer:
     Args:
         data: the data folder.
         step_seconds: how long one sampling step takes.
+
+    Attributes:
+        gate: shut, it holds jobs back half-way.
     """
 
     def __init__(self, data: Path, *, step_seconds: float = 0.02) -> None:
         self._data = data
         self._step_seconds = step_seconds
         self._port = free_port()
+        self.gate = Gate()
         self.start()
 
     @property
@@ -63,7 +67,7 @@ class PageServer:
 
     def start(self) -> None:
         """Serve, with a new and empty queue."""
-        self.backend = make_backend(self._data, step_seconds=self._step_seconds)
+        self.backend = make_backend(self._data, step_seconds=self._step_seconds, gate=self.gate)
         config = uvicorn.Config(make_app(self.backend), port=self._port, log_level="error", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
@@ -77,23 +81,18 @@ class PageServer:
 
     def stop(self) -> None:
         """Leave the port."""
-        self.backend.jobs.close()
         self._server.should_exit = True
         self._thread.join(START_SECONDS)
+        self.backend.jobs.close()
 
     def finish_jobs(self) -> None:
         """Cancel all that runs and waits."""
+        self.gate.open()
         jobs = self.backend.jobs
         for state in jobs.pending():
             jobs.cancel(state.job.id)
         jobs.interrupt()
         self.wait_until_idle()
-
-    def wait_for_job(self) -> str:
-        """Wait until a job runs, and return its id."""
-        while (state := self.backend.jobs.current()) is None:
-            time.sleep(0.01)
-        return state.job.id
 
     def wait_until_idle(self) -> None:
         """Wait until no job runs."""

@@ -18,6 +18,7 @@ LOG = "#html_log_txt2img"
 PICTURE = "#txt2img_gallery [data-testid=detailed-image]"
 THUMBNAILS = "#txt2img_gallery .thumbnails .thumbnail-item"
 LIVE = "[data-live=txt2img]"
+PREVIEW = f"{LIVE} .live-preview"
 
 
 def set_number(page: Page, name: str, value: float) -> None:
@@ -35,6 +36,11 @@ def generate(page: Page) -> None:
 def choose(page: Page, dropdown: str, option: str) -> None:
     page.click(f"{dropdown} input")
     page.get_by_role("option", name=option).click()
+
+
+def wait_for_share(page: Page, percent: int) -> None:
+    """Wait until the progress bar shows at least `percent`."""
+    page.wait_for_function(f"Number(document.querySelector('{LIVE} .progress').ariaValueNow) >= {percent}")
 
 
 def test_generate_shows_the_picture_and_its_infotext(page: Page, complaints: list[str]) -> None:
@@ -55,20 +61,21 @@ def test_generate_shows_the_picture_and_its_infotext(page: Page, complaints: lis
     assert complaints == []
 
 
-def test_progress_and_preview_are_seen_meanwhile(page: Page) -> None:
-    set_number(page, "steps", 60)
+def test_progress_and_preview_are_seen_meanwhile(page: Page, server: PageServer) -> None:
+    server.gate.shut()
     generate(page)
     expect(page.locator("#txt2img_interrupt")).to_be_visible()
+    expect(page.locator("#txt2img_skip")).to_be_visible()
     expect(page.locator("#txt2img_generate")).to_be_hidden()
-    expect(page.locator(f"{LIVE} .live-preview")).to_be_visible()
-    expect(page.locator(f"{LIVE} .live-preview")).to_have_attribute("src", re.compile("^data:image/jpeg;base64,"))
-    expect(page.locator(f"{LIVE} .progress-text")).to_contain_text(re.compile(r"\d+ % · \d+ s left · Sampling"))
-    page.wait_for_function("/^\\[\\d+%\\] Easel$/.test(document.title)")
-    share = page.locator(f"{LIVE} .progress").get_attribute("aria-valuenow")
-    assert share
-    assert 0 < int(share) <= 100
+    expect(page.locator(PREVIEW)).to_have_attribute("src", re.compile("^data:image/jpeg;base64,"))
+    expect(page.locator(PREVIEW)).to_be_visible()
+    expect(page.locator(f"{LIVE} .progress-text")).to_contain_text(re.compile(r"50 % · .*left · Sampling"))
+    expect(page.locator(f"{LIVE} .progress")).to_have_attribute("aria-valuenow", "50")
+    expect(page).to_have_title("[50%] Easel")
+    server.gate.open()
     expect(page.locator(PICTURE)).to_be_visible()
     expect(page.locator(LIVE)).to_be_hidden()
+    expect(page).to_have_title("Easel")
 
 
 def test_nothing_moves_when_the_picture_arrives(page: Page) -> None:
@@ -81,37 +88,44 @@ def test_nothing_moves_when_the_picture_arrives(page: Page) -> None:
     assert stage.bounding_box() == before
 
 
-def test_interrupt_keeps_the_finished_pictures(page: Page) -> None:
-    set_number(page, "batch_count", 20)
+def test_interrupt_keeps_the_finished_pictures(page: Page, server: PageServer) -> None:
+    set_number(page, "batch_count", 100)
     generate(page)
-    page.wait_for_function("Number(document.querySelector('[data-live=txt2img] .progress').ariaValueNow) > 10")
+    wait_for_share(page, 2)
     page.click("#txt2img_interrupt")
     expect(page.locator(LOG)).to_contain_text(re.compile(r"Interrupted, \d+ finished pictures? kept"))
     expect(page.locator("#txt2img_generate")).to_be_visible()
-    assert 1 <= page.locator(THUMBNAILS).count() < 20
+    assert 1 <= page.locator(THUMBNAILS).count() < 100
 
 
-def test_skip_leaves_one_batch(page: Page) -> None:
-    set_number(page, "steps", 50)
+def test_skip_leaves_one_batch(page: Page, server: PageServer) -> None:
     set_number(page, "batch_count", 3)
+    server.gate.shut()
     generate(page)
-    page.wait_for_function("Number(document.querySelector('[data-live=txt2img] .progress').ariaValueNow) > 2")
+    wait_for_share(page, 16)
     page.click("#txt2img_skip")
+    wait_for_share(page, 50)  # the middle of the second batch
+    server.gate.open()
     expect(page.locator(LOG)).to_contain_text("Time taken")
     assert page.locator(THUMBNAILS).count() == 2
 
 
-def test_a_reload_finds_the_running_job_again(page: Page) -> None:
+def test_a_reload_finds_the_running_job_again(page: Page, server: PageServer) -> None:
     prompt(page, "hills after a reload")
-    set_number(page, "steps", 150)
+    set_number(page, "steps", 33)
+    server.gate.shut()
     generate(page)
-    expect(page.locator(f"{LIVE} .live-preview")).to_be_visible()
+    expect(page.locator(PREVIEW)).to_be_visible()
     page.reload()
     wait_until_ready(page)
     expect(page.locator("#txt2img_interrupt")).to_be_visible()
-    expect(page.locator(f"{LIVE} .live-preview")).to_be_visible()
+    expect(page.locator(PREVIEW)).to_be_visible()
     expect(page.locator("#txt2img_prompt textarea")).to_have_value("hills after a reload")
-    expect(page.locator("#txt2img_steps input[type=number]")).to_have_value("150")
+    expect(page.locator("#txt2img_steps input[type=number]")).to_have_value("33")
+    server.gate.open()
+    expect(page.locator(INFOTEXT)).to_contain_text("hills after a reload")
+    page.reload()
+    wait_until_ready(page)
     expect(page.locator(INFOTEXT)).to_contain_text("hills after a reload")
 
 
@@ -120,15 +134,17 @@ def test_a_job_that_ended_while_the_tab_was_closed_is_found(
 ) -> None:
     first = open_page(context, server.url)
     prompt(first, "hills left alone")
-    set_number(first, "steps", 60)
+    server.gate.shut()
     generate(first)
-    expect(first.locator(LIVE)).to_be_visible()
-    job = server.wait_for_job()
+    expect(first.locator(PREVIEW)).to_be_visible()
     first.close()
+    server.gate.open()
     server.wait_until_idle()
-    assert not server.backend.jobs.state(job).interrupted
     second = open_page(context, server.url, complaints)
     expect(second.locator(INFOTEXT)).to_contain_text("hills left alone")
+    third = open_page(context, server.url)
+    expect(third.locator("#txt2img_generate")).to_be_visible()
+    expect(third.locator(PICTURE)).to_have_count(0)
     assert complaints == []
 
 
@@ -147,14 +163,15 @@ def test_a_failed_job_shows_its_sentence_and_the_next_one_runs(page: Page) -> No
 
 def test_two_tabs_are_served_one_after_the_other(context: BrowserContext, page: Page, server: PageServer) -> None:
     prompt(page, "first tab")
-    set_number(page, "steps", 100)
+    server.gate.shut()
     generate(page)
-    expect(page.locator(f"{LIVE} .live-preview")).to_be_visible()
+    expect(page.locator(PREVIEW)).to_be_visible()
     second = open_page(context, server.url)
     expect(second.locator("#txt2img_generate")).to_be_visible()  # it does not take over the first tab's job
     prompt(second, "second tab")
     generate(second)
-    expect(second.locator(f"{LIVE} .progress-text")).to_contain_text("In queue: 1/1")
+    expect(second.locator(f"{LIVE} .progress-text")).to_have_text("In queue: 1/1")
+    server.gate.open()
     expect(second.locator(INFOTEXT)).to_contain_text("second tab")
     expect(page.locator(INFOTEXT)).to_contain_text("first tab")
 
@@ -163,14 +180,15 @@ def test_interrupt_in_a_waiting_tab_leaves_the_running_one_alone(
     context: BrowserContext, page: Page, server: PageServer
 ) -> None:
     prompt(page, "first tab")
-    set_number(page, "steps", 100)
+    server.gate.shut()
     generate(page)
-    expect(page.locator(f"{LIVE} .live-preview")).to_be_visible()
+    expect(page.locator(PREVIEW)).to_be_visible()
     second = open_page(context, server.url)
     generate(second)
     expect(second.locator(f"{LIVE} .progress-text")).to_contain_text("In queue")
     second.click("#txt2img_interrupt")
     expect(second.locator("#txt2img_generate")).to_be_visible()
+    server.gate.open()
     expect(page.locator(INFOTEXT)).to_contain_text("first tab")
 
 
@@ -186,16 +204,17 @@ def test_an_invalid_number_is_named_and_nothing_is_lost(page: Page, name: str, v
     expect(page.locator("#txt2img_prompt textarea")).to_have_value("keep me")
 
 
-def test_the_keyboard_generates_and_interrupts(page: Page) -> None:
-    page.focus("#txt2img_prompt textarea")
-    page.keyboard.type("typed")
-    set_number(page, "steps", 150)
+def test_the_keyboard_generates_skips_and_interrupts(page: Page, server: PageServer) -> None:
+    set_number(page, "batch_count", 2)
+    server.gate.shut()
     page.press("#txt2img_neg_prompt textarea", "Control+Enter")
     expect(page.locator("#txt2img_interrupt")).to_be_visible()
     expect(page.locator("#txt2img_neg_prompt textarea")).to_have_value("")
-    expect(page.locator(f"{LIVE} .live-preview")).to_be_visible()
+    wait_for_share(page, 25)
+    page.keyboard.press("Alt+Enter")
+    wait_for_share(page, 75)
     page.keyboard.press("Escape")
-    expect(page.locator(LOG)).to_contain_text("Interrupted")
+    expect(page.locator(LOG)).to_contain_text("Interrupted, 0 finished pictures kept")
 
 
 def test_the_infotext_follows_the_chosen_picture_and_its_seed_is_reused(page: Page) -> None:
@@ -230,8 +249,10 @@ def test_swap_exchanges_the_sides(page: Page) -> None:
 
 
 def test_choosing_a_checkpoint_loads_it(page: Page, server: PageServer) -> None:
+    server.gate.shut()
     choose(page, "#setting_sd_model_checkpoint", "gamma.safetensors")
-    expect(page.locator("[data-live=checkpoint] .progress-text")).to_contain_text("Loading")
+    expect(page.locator("[data-live=checkpoint] .progress-text")).to_contain_text("Loading gamma")
+    server.gate.open()
     expect(page.locator("[data-live=checkpoint]")).to_be_hidden()
     expect(page.locator("#setting_sd_model_checkpoint input")).to_have_value("gamma.safetensors")
     assert server.backend.settings.snapshot().sd_model_checkpoint == "gamma.safetensors"
@@ -276,17 +297,18 @@ def browser_page_on_a_phone(context: BrowserContext, server: PageServer) -> Page
 def test_a_restarted_server_is_found_again(context: BrowserContext, tmp_path_factory: pytest.TempPathFactory) -> None:
     data = tmp_path_factory.mktemp("restarted")
     write_checkpoint(data, "alpha.safetensors")
-    server = PageServer(data, step_seconds=0.2)
+    server = PageServer(data)
+    server.gate.shut()
     page = open_page(context, server.url)
     prompt(page, "hills before the restart")
     generate(page)
-    expect(page.locator(f"{LIVE} .live-preview")).to_be_visible()
+    expect(page.locator(PREVIEW)).to_be_visible()
     server.stop()
     expect(page.locator(f"{LIVE} .progress-text")).to_have_text("Connection lost, retrying …")
+    server.gate.open()
     server.start()
     expect(page.locator(f"{LOG} [role=alert]")).to_contain_text("no longer knows this job")
     expect(page.locator("#txt2img_prompt textarea")).to_have_value("hills before the restart")
-    set_number(page, "steps", 2)
     generate(page)
     expect(page.locator(INFOTEXT)).to_contain_text("hills before the restart")
     server.stop()

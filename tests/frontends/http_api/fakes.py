@@ -2,6 +2,7 @@
 
 import io
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -21,8 +22,8 @@ Emit = Callable[[JobEvent], None]
 
 @dataclass
 class PaintingRunner:
-    """Paints what is asked for. The prompt decides: "fail" fails as expected, "crash" unexpectedly, "wait" steps only
-    when `gate` is released.
+    """Paints what is asked for. The prompt decides: "fail" fails as expected, "crash" unexpectedly, "slow" takes 50 ms
+    per step, "wait" steps only when `gate` is released.
 
     Attributes:
         gate: acquired before every step of a waiting job.
@@ -76,6 +77,8 @@ class PaintingRunner:
         for step in range(1, request.steps + 1):
             if "wait" in request.prompt:
                 self.gate.acquire(timeout=20)
+            if "slow" in request.prompt:
+                time.sleep(0.05)
             token.check()
             fraction = (batch + step / request.steps) / request.batch_count
             emit(

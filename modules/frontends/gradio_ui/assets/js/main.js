@@ -1,4 +1,4 @@
-import { checkpointLoaded, loadCheckpoint } from "./checkpoint.js";
+import { loadCheckpoint } from "./checkpoint.js";
 import { whenPresent } from "./dom.js";
 import { countTokensOf } from "./prompts.js";
 import { listenForShortcuts } from "./shortcuts.js";
@@ -6,7 +6,7 @@ import { toggleTheme } from "./theme.js";
 import { chosenPicture, currentTask, generate, resume, stopping } from "./txt2img.js";
 
 // What the events of the page call by name.
-window.easel = { checkpointLoaded, chosenPicture, currentTask, generate, loadCheckpoint, stopping };
+window.easel = { chosenPicture, currentTask, generate, loadCheckpoint, stopping };
 
 countTokensOf("txt2img");
 listenForShortcuts();

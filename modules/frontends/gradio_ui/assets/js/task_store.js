@@ -49,6 +49,11 @@ export function finishTask(id) {
   store(unfinished().filter((other) => other !== id));
 }
 
+/** Whether the outcome of `id` has not been shown yet. */
+export function isUnfinished(id) {
+  return unfinished().includes(id);
+}
+
 /** Forget this tab's job. */
 export function dropTask(id) {
   finishTask(id);

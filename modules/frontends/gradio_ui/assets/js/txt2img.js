@@ -1,7 +1,7 @@
 import { pause } from "./dom.js";
 import { LiveView } from "./live_view.js";
 import { follow, isKnown } from "./progress.js";
-import { dropTask, finishTask, keepTask, newTask, orphanTask, ownTask } from "./task_store.js";
+import { dropTask, finishTask, isUnfinished, keepTask, newTask, orphanTask, ownTask } from "./task_store.js";
 
 const OUTCOME_MS = 15_000;
 let running = false;
@@ -82,9 +82,15 @@ export async function resume() {
   if (!id || running) {
     return;
   }
-  if (await isKnown(id).catch(() => true)) {
+  const known = await isKnown(id).catch(() => true);
+  if (known) {
     attend(id);
-  } else {
-    dropTask(id);
+    return;
   }
+  if (isUnfinished(id)) {
+    // The person waits for it still, and is told that it is gone.
+    element("restore_progress").click();
+    await Promise.race([outcome(id), pause(OUTCOME_MS)]);
+  }
+  dropTask(id);
 }
