@@ -12,6 +12,7 @@ from modules.core.paths import resolve_paths
 from modules.frontends.backend import Backend
 from modules.frontends.cli import generate, info
 from modules.frontends.cli.arguments import parse_flags
+from modules.jobs.console import show_on_console
 from modules.jobs.service import JobService
 from modules.jobs.worker import Runner
 from modules.jobs.workers.local import LocalWorker
@@ -39,6 +40,7 @@ def build_backend(flags: Flags) -> Backend:
         return PipelineRunner(flags=flags, paths=paths, checkpoints=checkpoints)
 
     jobs = JobService(LocalWorker(make_runner), settings.snapshot)
+    show_on_console(jobs)
     return Backend(jobs=jobs, settings=settings, checkpoints=checkpoints, paths=paths, flags=flags)
 
 
@@ -62,14 +64,27 @@ def serve(flags: Flags) -> int:
         app = mount_page(app, backend)
 
     def on_ready(url: str) -> None:
-        if flags.autolaunch and not flags.nowebui:
-            webbrowser.open(url)
+        if not flags.nowebui:
+            announce(url, flags)
         warm_up(backend)
 
     try:
-        return serve_app(app, flags, on_ready=on_ready)
+        return serve_app(app, flags, on_ready=on_ready, before_stop=backend.jobs.close)
     finally:
         backend.jobs.close()
+
+
+def announce(url: str, flags: Flags) -> None:
+    """Open the page in a browser, and a way to it from outside, where the flags ask for that."""
+    from modules.frontends.gradio_ui.share import ShareError, open_share_link  # noqa: PLC0415  # as above
+
+    if flags.autolaunch:
+        webbrowser.open(url)
+    if flags.share:
+        try:
+            print(f"Running on public URL: {open_share_link(url)}", flush=True)  # noqa: T201  # A1111's line
+        except ShareError as error:
+            log.warning(error)
 
 
 def warm_up(backend: Backend) -> None:

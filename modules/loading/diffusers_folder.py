@@ -1,9 +1,9 @@
 """A checkpoint as a folder of diffusers: one subfolder per network, each with a `config.json` and a file of weights."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from modules.core.errors import ModelFileError
 from modules.families.architecture import ModelArchitecture, UNetArchitecture, VaeArchitecture
@@ -37,12 +37,29 @@ class _UNetConfig(BaseModel):
     attention_head_dim: _Width | _Widths = 8
     cross_attention_dim: _Width
     use_linear_projection: bool = False
-    class_embed_type: None = None
+    # Variants that are not built here; a folder with one of them is refused.
+    act_fn: Literal["silu"] = "silu"
     addition_embed_type: None = None
+    class_embed_type: None = None
+    dual_cross_attention: Literal[False] = False
+    norm_num_groups: Literal[32] = 32
+    only_cross_attention: Literal[False] = False
+    resnet_time_scale_shift: Literal["default"] = "default"
+
+    @model_validator(mode="after")
+    def _levels_agree(self) -> Self:
+        levels = len(self.block_out_channels)
+        if len(self.down_block_types) != levels or len(self._heads()) != levels:
+            raise ValueError("block_out_channels, down_block_types and attention_head_dim differ in length")
+        return self
+
+    def _heads(self) -> tuple[int, ...]:
+        # In spite of its name this is the number of heads, one for each level or one for all.
+        heads = self.attention_head_dim
+        return (heads,) * len(self.block_out_channels) if isinstance(heads, int) else heads
 
     def architecture(self) -> UNetArchitecture:
         first = self.block_out_channels[0]
-        heads = (self.attention_head_dim,) if isinstance(self.attention_head_dim, int) else self.attention_head_dim
         return UNetArchitecture(
             in_channels=self.in_channels,
             out_channels=self.out_channels,
@@ -51,8 +68,7 @@ class _UNetConfig(BaseModel):
             num_res_blocks=self.layers_per_block,
             attention=tuple(kind == "CrossAttnDownBlock2D" for kind in self.down_block_types),
             transformer_depth=self.transformer_layers_per_block,
-            # In spite of its name this is the number of heads, one for each level or one for all.
-            heads=heads * len(self.block_out_channels) if len(heads) == 1 else heads,
+            heads=self._heads(),
             context_dim=self.cross_attention_dim,
             linear_projection=self.use_linear_projection,
         )

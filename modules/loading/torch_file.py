@@ -51,7 +51,15 @@ def read_torch(file: MappedFile) -> dict[str, StoredTensor]:
         content, find_block = _read_zip(file)
     else:
         content, find_block = _read_legacy(file)
-    return {name: _locate(file, name, record, find_block(record.storage)) for name, record in _tensors(content)}
+    weights = _state_dict(content)
+    return {name: _locate(file, name, record, find_block(record.storage)) for name, record in _tensors(weights)}
+
+
+def _state_dict(content: object) -> object:
+    """The weights of a training checkpoint, which lie beside much else."""
+    if isinstance(content, dict):
+        return cast("dict[str, object]", content).get("state_dict", cast("object", content))
+    return content
 
 
 def _tensors(content: object) -> Iterator[tuple[str, TensorRecord]]:

@@ -1,4 +1,4 @@
-"""A worker that paints instead of computing: it needs no model and no torch, and takes exactly as long as it is told."""
+"""A worker that paints instead of computing: it needs no model and no torch, and takes as long as it is told."""
 
 import io
 import math

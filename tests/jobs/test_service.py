@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -315,6 +315,17 @@ def test_old_jobs_are_forgotten(jobs: JobService, runner: FakeRunner, monkeypatc
         jobs.state(ids[0])
 
 
+def test_forgetting_a_job_leaves_its_successor_of_the_same_name(
+    jobs: JobService, runner: FakeRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "KEPT_JOBS", 2)
+    release(runner, 3)
+    for name in ("mine", "mine", "other"):
+        jobs.submit(Txt2Img(steps=1), job_id=name)
+        ended(jobs, name)
+    assert jobs.state("mine").ended
+
+
 class BrokenWorker:
     """A worker that breaks its promises in a way of the job's choosing."""
 
@@ -347,4 +358,40 @@ def test_the_queue_survives_a_worker_that_breaks_its_promises(caplog: pytest.Log
     assert [error.error for error in errors if error] == ["RuntimeError", "ConnectionError", "WorkerError"]
     assert "no device" in caplog.text
     assert jobs.describe().device == "broken"
+    jobs.close()
+
+
+class SlowToStart:
+    """A worker during whose start the job is stopped or skipped, when it does not know the job yet."""
+
+    def __init__(self) -> None:
+        self.on_start: list[Callable[[], None]] = []
+        self.asked: list[str] = []
+        self._known = False
+
+    def run(self, job: Job) -> Iterator[JobEvent]:
+        self.on_start.pop()()
+        self._known = True
+        return iter([Started(job_id=job.id), Cancelled(job_id=job.id)])
+
+    def interrupt(self, job_id: str) -> None:
+        if self._known:
+            self.asked.append(f"interrupt {job_id}")
+
+    def skip(self, job_id: str) -> None:
+        if self._known:
+            self.asked.append(f"skip {job_id}")
+
+    def describe(self) -> Capabilities:
+        return Capabilities()
+
+
+@pytest.mark.parametrize("wish", ["interrupt", "skip"])
+def test_a_wish_that_comes_too_early_for_the_worker_is_not_lost(wish: str) -> None:
+    worker = SlowToStart()
+    jobs = JobService(worker, Settings)
+    worker.on_start.append(jobs.interrupt if wish == "interrupt" else jobs.skip)
+    jobs.submit(Txt2Img(), job_id="a")
+    ended(jobs, "a")
+    assert worker.asked == [f"{wish} a"]
     jobs.close()

@@ -11,7 +11,7 @@ from modules.core.errors import EaselError, NoModelError
 from modules.core.parameters import LoadCheckpoint
 from modules.frontends.backend import Backend
 from modules.frontends.gradio_ui.components import html_block, icon_button, no_model_html, progress_html
-from modules.frontends.gradio_ui.events import on_light, on_queued
+from modules.frontends.gradio_ui.events import on_light, on_queued, unchanged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ class CheckpointEvents:
             title: of the chosen checkpoint.
         """
         if not job_id:
-            return gr.skip()
+            return unchanged()
         settings = self._backend.settings
         before = settings.snapshot().sd_model_checkpoint
         try:

@@ -8,7 +8,7 @@ from modules.core.version import NAME, VERSION
 
 
 def icon_button(name: str, icon: str, elem_id: str) -> gr.Button:
-    """Return a square button that shows the icon `icon` (a class of `icons.css`) and is called `name` by screen readers."""
+    """Return a square button that shows `icon` (a class of the icons' style sheet) and is read aloud as `name`."""
     return gr.Button(name, elem_id=elem_id, elem_classes=["tool", f"icon-{icon}"], size="sm", scale=0, min_width=0)
 
 

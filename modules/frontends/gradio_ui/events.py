@@ -3,10 +3,16 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import gradio as gr
 from gradio.components import Component
 
 Listener = Callable[..., Any]
 """A component's event method, such as `button.click`."""
+
+
+def unchanged() -> Any:
+    """Return what a handler answers for a component that stays as it is."""
+    return gr.skip()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # typed as a bare dict
 
 
 def on_light(

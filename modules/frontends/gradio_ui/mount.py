@@ -29,7 +29,7 @@ def mount_page(app: FastAPI, backend: Backend) -> FastAPI:
     os.environ["GRADIO_TEMP_DIR"] = str(backend.paths.temporary)
     scripts = f"page-scripts/{_version(SCRIPTS)}"
     app.mount(f"/{scripts}", StaticFiles(directory=SCRIPTS))
-    return gr.mount_gradio_app(
+    return gr.mount_gradio_app(  # pyright: ignore[reportUnknownMemberType]  # its `auth` is untyped
         app,
         build_page(backend),
         path="/",

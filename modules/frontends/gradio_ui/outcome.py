@@ -1,8 +1,9 @@
 """What a finished job looks like on the page: gallery, infotexts and the line below them."""
 
+import contextlib
 import html
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,18 @@ class GenerationInfo:
         return self.infotexts[index] if 0 <= index < len(self.infotexts) else ""
 
 
+def with_bytes(images: tuple[GeneratedImage, ...]) -> tuple[GeneratedImage, ...]:
+    """Return the pictures complete: those of an old job are read back from where they were saved, if they still are."""
+    complete: list[GeneratedImage] = []
+    for image in images:
+        if image.data:
+            complete.append(image)
+        elif image.path:
+            with contextlib.suppress(OSError):
+                complete.append(replace(image, data=image.path.read_bytes()))
+    return tuple(complete)
+
+
 def gallery_files(images: tuple[GeneratedImage, ...], cache: Path) -> list[str]:
     """Write the pictures, unchanged, where the page may read them.
 
@@ -59,15 +72,7 @@ def gallery_files(images: tuple[GeneratedImage, ...], cache: Path) -> list[str]:
         Absolute paths, named like the saved files, so that a download has the same name.
     """
     names = [image.path.name if image.path else f"{number:05}-{image.seed}.png" for number, image in enumerate(images)]
-    return [
-        save_bytes_to_cache(picture_bytes(image), name, str(cache))
-        for image, name in zip(images, names, strict=True)
-    ]
-
-
-def picture_bytes(image: GeneratedImage) -> bytes:
-    """Return the picture's file; that of an old job is read back from where it was saved."""
-    return image.data or (image.path.read_bytes() if image.path else b"")
+    return [save_bytes_to_cache(image.data, name, str(cache)) for image, name in zip(images, names, strict=True)]
 
 
 def infotext_html(text: str) -> str:
@@ -91,9 +96,18 @@ def summary(state: JobState) -> list[str]:
         return [state.error.message]
     if state.result is None:
         return []
-    made = len([image for image in state.result.images if not image.is_grid])
     sentences = list(state.result.notes)
     if state.interrupted:
-        sentences.append(f"Interrupted, {made} finished picture{'' if made == 1 else 's'} kept.")
+        sentences.append(_interrupted(len([image for image in state.result.images if not image.is_grid])))
     sentences.append(f"Time taken: {state.result.seconds:.1f} s")
     return sentences
+
+
+def _interrupted(pictures: int) -> str:
+    match pictures:
+        case 0:
+            return "Interrupted before a picture was finished."
+        case 1:
+            return "Interrupted, 1 finished picture kept."
+        case _:
+            return f"Interrupted, {pictures} finished pictures kept."

@@ -28,5 +28,5 @@ def build_page(backend: Backend) -> gr.Blocks:
         txt2img.connect(tab)
         # The page is built once; what may have changed since is brought up to date whenever it is opened.
         on_light(page.load, checkpoints.shown, [], bar.shown())
-        on_light(page.load, txt2img.remembered, [tab.memory], tab.form())
+        on_light(page.load, txt2img.remembered, [tab.memory], [*tab.form(), *tab.counters()])
     return page

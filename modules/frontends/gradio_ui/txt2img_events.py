@@ -5,6 +5,7 @@ sleeps). So no event waits for a job: Generate submits it, the page's script fol
 and fetches the pictures when it is over, whether or not the page was reloaded meanwhile.
 """
 
+import contextlib
 import html
 from typing import Any
 
@@ -13,16 +14,23 @@ import gradio as gr
 from modules.core.errors import EaselError, UnknownName
 from modules.frontends.backend import Backend
 from modules.frontends.gradio_ui.components import token_count_html
-from modules.frontends.gradio_ui.events import on_light, on_queued
+from modules.frontends.gradio_ui.events import on_light, on_queued, unchanged
 from modules.frontends.gradio_ui.form import LABELS, read_form
-from modules.frontends.gradio_ui.outcome import GenerationInfo, gallery_files, infotext_html, log_html, summary
+from modules.frontends.gradio_ui.outcome import (
+    GenerationInfo,
+    gallery_files,
+    infotext_html,
+    log_html,
+    summary,
+    with_bytes,
+)
 from modules.frontends.gradio_ui.txt2img_tab import Txt2ImgTab
 from modules.prompting.chunks import count_tokens
 from modules.prompting.styles import apply_styles, read_styles
 from modules.prompting.tokenizer import shipped_tokenizer
 
 Outcome = tuple[Any, Any, Any, Any]
-"""New values of gallery, generation info, infotext and log; `gr.skip()` for what stays as it is."""
+"""New values of gallery, generation info, infotext and log; `unchanged()` for what stays as it is."""
 
 
 class Txt2ImgEvents:
@@ -37,7 +45,7 @@ class Txt2ImgEvents:
             self._backend.jobs.submit(read_form(dict(zip(LABELS, values, strict=True))), job_id=job_id)
         except EaselError as error:
             return refusal(job_id, str(error))
-        return gr.skip(), gr.skip(), gr.skip(), ""
+        return unchanged(), unchanged(), unchanged(), ""
 
     def fetch(self, job_id: str) -> Outcome:
         """Return the pictures of a job that is over."""
@@ -47,18 +55,18 @@ class Txt2ImgEvents:
             return refusal(job_id, "The server was restarted and no longer knows this job. Please generate again.")
         if state.error:
             return refusal(job_id, state.error.message)
-        images = state.images
-        return (
-            gr.Gallery(gallery_files(images, self._backend.paths.temporary), selected_index=0 if images else None),
-            GenerationInfo.of(images).to_json(),
-            infotext_html(images[0].infotext if images else ""),
-            log_html(job_id, summary(state)),
-        )
+        log = log_html(job_id, summary(state))
+        images = with_bytes(state.images)
+        if not images:
+            return unchanged(), unchanged(), unchanged(), log
+        files = gallery_files(images, self._backend.paths.temporary)
+        gallery = gr.Gallery(files, selected_index=0)
+        return gallery, GenerationInfo.of(images).to_json(), infotext_html(images[0].infotext), log
 
     def interrupt(self, job_id: str | None) -> None:
         """Stop this tab's job, be it running or waiting; other tabs' jobs go on."""
-        if job_id:
-            self._backend.jobs.cancel(job_id)
+        with contextlib.suppress(UnknownName):  # it ended long ago
+            self._backend.jobs.cancel(job_id or "")
 
     def skip(self, job_id: str | None) -> None:
         """Leave the current batch of this tab's job, if it is the one that runs."""
@@ -71,7 +79,7 @@ class Txt2ImgEvents:
         return [style.name for style in read_styles(self._backend.paths.styles_file)]
 
     def remembered(self, memory: list[Any] | None) -> list[Any]:
-        """Return the form as this browser last submitted it, and the styles that there are now."""
+        """Return the form as this browser last submitted it, the styles that there are now, and the token counts."""
         names = self.style_names()
         form = dict(zip(LABELS, memory or [], strict=False))
         try:
@@ -79,10 +87,10 @@ class Txt2ImgEvents:
         except EaselError:
             form = {}
         styles = [name for name in form.pop("styles", []) if name in names]
-        return [
-            gr.Dropdown(choices=names, value=styles) if name == "styles" else form.get(name, gr.skip())
-            for name in LABELS
-        ]
+        fields = {name: form.get(name, unchanged()) for name in LABELS}
+        fields["styles"] = gr.Dropdown(choices=names, value=styles)
+        counts = self.count(form["prompt"], form["negative_prompt"], styles) if form else (unchanged(), unchanged())
+        return [*fields.values(), *counts]
 
     def count(self, prompt: str, negative_prompt: str, styles: list[str]) -> tuple[str, str]:
         """Count the tokens of both prompts with the chosen styles merged in."""
@@ -110,13 +118,12 @@ class Txt2ImgEvents:
         )
         on_light(tab.actions.generate.click, None, tab.form(), [tab.memory], js="(...values) => [values]")
         on_queued(tab.restore.click, self.fetch, [tab.task_id], results, js="() => window.easel.currentTask()")
-        for button, handler in ((tab.actions.interrupt, self.interrupt), (tab.actions.skip, self.skip)):
-            on_light(button.click, handler, [tab.task_id], js="() => window.easel.stopping()")
+        on_light(tab.actions.interrupt.click, self.interrupt, [tab.task_id], js="() => window.easel.stopping()")
+        on_light(tab.actions.skip.click, self.skip, [tab.task_id], js="() => window.easel.currentTask()")
         on_light(tab.results.gallery.select, show_infotext, [tab.results.generation_info], [tab.results.infotext])
-        counters = [tab.prompts.prompt_counter, tab.prompts.negative_counter]
         counted = [tab.prompts.prompt, tab.prompts.negative_prompt, tab.actions.styles]
         for listener in (tab.prompts.count_tokens.click, tab.actions.styles.change):
-            on_light(listener, self.count, counted, counters)
+            on_light(listener, self.count, counted, tab.counters())
         _connect_parameters(tab)
 
 
@@ -149,4 +156,4 @@ def reuse_seed(chosen: str, info: str | None, seed: str) -> str:
 def refusal(job_id: str, sentence: str) -> Outcome:
     """Say what went wrong, in a toast and below the pictures; pictures and form stay as they are."""
     gr.Warning(html.escape(sentence))
-    return gr.skip(), gr.skip(), gr.skip(), log_html(job_id, [sentence], error=True)
+    return unchanged(), unchanged(), unchanged(), log_html(job_id, [sentence], error=True)

@@ -90,6 +90,10 @@ class Txt2ImgTab:
             self.parameters.seed,
         ]
 
+    def counters(self) -> list[Component]:
+        """Return the token counters of the prompt and the negative prompt."""
+        return [self.prompts.prompt_counter, self.prompts.negative_counter]
+
 
 def build_txt2img_tab(offers: Capabilities, styles: list[str]) -> Txt2ImgTab:
     """Lay the tab out; called inside a `gr.Blocks`.

@@ -112,7 +112,7 @@ class LoginGuard:
 
     def _logout(self, request: Request) -> Response:
         name = _cookie_name(request.scope)
-        str(request.cookies.get(name, ""))
+        self._sessions.end(request.cookies.get(name, ""))
         answer = RedirectResponse("/login", 303) if _wants_page(request) else JSONResponse({"success": True})
         answer.delete_cookie(name, httponly=True, samesite="strict")
         return answer

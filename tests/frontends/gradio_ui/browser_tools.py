@@ -46,5 +46,3 @@ def _watch(tab: Page, url: str, complaints: list[str]) -> None:
     tab.on("console", on_console)
     tab.on("pageerror", lambda error: complaints.append(f"exception: {error}"))
     tab.on("request", on_request)
-
-

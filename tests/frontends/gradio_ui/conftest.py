@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from tests.frontends.gradio_ui.browser_tools import launch_chromium, open_page
 from tests.frontends.gradio_ui.page_server import PageServer, write_checkpoint
 
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A real Chromium: the system's, else the one that Playwright installed."""

@@ -88,7 +88,7 @@ def test_nothing_moves_when_the_picture_arrives(page: Page) -> None:
     assert stage.bounding_box() == before
 
 
-def test_interrupt_keeps_the_finished_pictures(page: Page, server: PageServer) -> None:
+def test_interrupt_keeps_the_finished_pictures(page: Page) -> None:
     set_number(page, "batch_count", 100)
     generate(page)
     wait_for_share(page, 2)
@@ -204,6 +204,19 @@ def test_an_invalid_number_is_named_and_nothing_is_lost(page: Page, name: str, v
     expect(page.locator("#txt2img_prompt textarea")).to_have_value("keep me")
 
 
+def test_markup_in_an_error_stays_text(page: Page, complaints: list[str]) -> None:
+    page.fill("#txt2img_seed input", "<img src=x onerror=console.error(1)>")
+    generate(page)
+    expect(page.locator(f"{LOG} [role=alert]")).to_contain_text("not <img src=x onerror=console.error(1)>")
+    expect(page.locator(".toast-body")).to_contain_text("<img src=x")
+    assert complaints == []
+
+
+def test_a_double_click_on_generate_does_not_interrupt(page: Page) -> None:
+    page.dblclick("#txt2img_generate")
+    expect(page.locator(PICTURE)).to_be_visible()
+
+
 def test_the_keyboard_generates_skips_and_interrupts(page: Page, server: PageServer) -> None:
     set_number(page, "batch_count", 2)
     server.gate.shut()
@@ -214,7 +227,7 @@ def test_the_keyboard_generates_skips_and_interrupts(page: Page, server: PageSer
     page.keyboard.press("Alt+Enter")
     wait_for_share(page, 75)
     page.keyboard.press("Escape")
-    expect(page.locator(LOG)).to_contain_text("Interrupted, 0 finished pictures kept")
+    expect(page.locator(LOG)).to_contain_text("Interrupted before a picture was finished")
 
 
 def test_the_infotext_follows_the_chosen_picture_and_its_seed_is_reused(page: Page) -> None:

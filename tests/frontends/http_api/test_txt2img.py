@@ -268,10 +268,11 @@ def test_overrides_may_be_kept(client: TestClient, backend: Backend) -> None:
 def test_bad_overrides_are_refused_before_the_job_waits(
     client: TestClient, backend: Backend, runner: PaintingRunner, overrides: dict[str, Any], status: int, word: str
 ) -> None:
-    reply = post(client, override_settings=overrides, override_settings_restore_afterwards=False)
-    assert reply.status_code == status, reply.text
-    assert word in reply.json()["detail"]
-    assert len(reply.content) < 6000
+    for restored in (True, False):
+        reply = post(client, override_settings=overrides, override_settings_restore_afterwards=restored)
+        assert reply.status_code == status, reply.text
+        assert word in reply.json()["detail"]
+        assert len(reply.content) < 6000
     assert runner.jobs == []
     assert not set(overrides) & set(json.loads(_settings_text(backend.paths.settings_file)))
 

@@ -1,3 +1,4 @@
+"use strict";
 // Runs before anything is painted: the colours a person chose, or `--theme` asked for, go before the browser's own.
 {
   const forced = document.querySelector('meta[name="easel-theme"]')?.content;

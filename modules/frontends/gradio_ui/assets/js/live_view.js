@@ -1,4 +1,7 @@
-const PAGE_TITLE = "Easel";
+function setTitle(percent) {
+  const plain = document.title.replace(/^\[\d+%\] /, "");
+  document.title = percent === null ? plain : `[${percent}%] ${plain}`;
+}
 
 function duration(seconds) {
   const whole = Math.max(1, Math.round(seconds));
@@ -57,7 +60,7 @@ export class LiveView {
     const fraction = status.progress ?? 0;
     this.#move(fraction);
     if (this.picture) {
-      document.title = status.active ? `[${Math.round(fraction * 100)}%] ${PAGE_TITLE}` : PAGE_TITLE;
+      setTitle(status.active ? Math.round(fraction * 100) : null);
       if (status.live_preview) {
         this.picture.src = status.live_preview;
         this.picture.removeAttribute("hidden");
@@ -69,7 +72,7 @@ export class LiveView {
   close() {
     this.root.hidden = true;
     if (this.picture) {
-      document.title = PAGE_TITLE;
+      setTitle(null);
     }
   }
 

@@ -4,6 +4,8 @@ import { follow, isKnown } from "./progress.js";
 import { dropTask, finishTask, isUnfinished, keepTask, newTask, orphanTask, ownTask } from "./task_store.js";
 
 const OUTCOME_MS = 15_000;
+/** For so long Interrupt cannot be pressed, so that a double click on Generate does not hit it. */
+const FRESH_MS = 500;
 let running = false;
 
 const element = (id) => document.getElementById(`txt2img_${id}`);
@@ -36,8 +38,9 @@ async function attend(id) {
   const view = new LiveView("txt2img");
   const box = element("generate_box");
   const done = new AbortController();
-  box.classList.add("running");
   box.classList.remove("stopping");
+  box.classList.add("running", "fresh");
+  setTimeout(() => box.classList.remove("fresh"), FRESH_MS);
   view.open();
   // A refused request has its outcome without ever having been a job.
   const shown = outcome(id).then(() => done.abort());
