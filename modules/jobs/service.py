@@ -193,7 +193,10 @@ class JobService:
         return self._worker.describe()
 
     def close(self) -> None:
-        """Cancel what waits, interrupt what runs, and wait for it at most `CLOSE_SECONDS`. May be called again."""
+        """Cancel what waits, interrupt what runs and close the worker; takes at most about `CLOSE_SECONDS`.
+
+        May be called again.
+        """
         with self._lock:
             self._closed = True
             while self._waiting:
@@ -212,6 +215,8 @@ class JobService:
                 self._end(self._running, Cancelled(job_id=self._running.id))
             for listener in self._listeners:
                 listener.put(None)
+        if not self._thread.is_alive():
+            self._worker.close()
 
     def _serve(self) -> None:
         """Run what waits, one job after the other, in the queue's own thread."""

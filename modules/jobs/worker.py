@@ -33,6 +33,10 @@ class Worker(Protocol):
         """Say what the worker offers and in what state it is; returns at once, from any thread."""
         ...
 
+    def close(self) -> None:
+        """Take no more jobs and let go of the device; called when nothing runs."""
+        ...
+
 
 class Runner(Protocol):
     """What does the work inside a worker. Made, called and described in the worker's own thread only."""

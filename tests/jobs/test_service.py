@@ -348,6 +348,9 @@ class BrokenWorker:
     def describe(self) -> Capabilities:
         return Capabilities(device="broken")
 
+    def close(self) -> None:
+        pass
+
 
 def test_the_queue_survives_a_worker_that_breaks_its_promises(caplog: pytest.LogCaptureFixture) -> None:
     jobs = JobService(BrokenWorker(), Settings)
@@ -385,6 +388,9 @@ class SlowToStart:
     def describe(self) -> Capabilities:
         return Capabilities()
 
+    def close(self) -> None:
+        self.asked.append("close")
+
 
 @pytest.mark.parametrize("wish", ["interrupt", "skip"])
 def test_a_wish_that_comes_too_early_for_the_worker_is_not_lost(wish: str) -> None:
@@ -395,3 +401,4 @@ def test_a_wish_that_comes_too_early_for_the_worker_is_not_lost(wish: str) -> No
     ended(jobs, "a")
     assert worker.asked == [f"{wish} a"]
     jobs.close()
+    assert worker.asked[1:] == ["close"]

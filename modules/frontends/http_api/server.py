@@ -16,6 +16,7 @@ from modules.core.errors import EaselError
 from modules.core.flags import Flags
 from modules.core.version import NAME, VERSION
 from modules.frontends.backend import Backend
+from modules.frontends.http_api.docs import docs_router
 from modules.frontends.http_api.errors import install_error_handlers
 from modules.frontends.http_api.limits import BodyLimit, Compression
 from modules.frontends.http_api.login import LoginGuard
@@ -43,8 +44,9 @@ def create_app(
         logins: names with their passwords; those of the flags when None. Without any, nobody has to log in.
     """
     flags = backend.flags
-    app = FastAPI(title=NAME, version=VERSION, description="The HTTP interface of AUTOMATIC1111's web UI.")
+    app = FastAPI(title=NAME, version=VERSION, docs_url=None, redoc_url=None)
     app.include_router(create_router(backend))
+    app.include_router(docs_router())
     install_error_handlers(app)
     # The one added last sees a request first.
     app.add_middleware(Compression)
@@ -80,7 +82,12 @@ def serve_app(
         sys.stderr.write(f"{error}\n")
         return 1
     config = uvicorn.Config(
-        app, log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_SECONDS
+        app,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
     )
     server = _Server(config, on_ready or _nothing_to_do, before_stop)
     with listener:

@@ -17,6 +17,8 @@ from modules.jobs.worker import Runner
 
 logger = logging.getLogger(__name__)
 
+CLOSE_SECONDS = 5.0
+
 
 @dataclass(slots=True, kw_only=True)
 class _Run:
@@ -87,8 +89,8 @@ class LocalWorker:
         """Return what the runner said of itself last: when it was made, after a model or picture, and after a job."""
         return self._capabilities
 
-    def close(self, timeout: float = 5.0) -> None:
-        """Interrupt what runs, take no more jobs, and wait at most `timeout` seconds for the thread to end."""
+    def close(self) -> None:
+        """See `Worker.close`. Interrupts what runs, and waits at most `CLOSE_SECONDS` for the thread to end."""
         with self._lock:
             self._closed = True
             runs = list(self._runs.values())
@@ -97,7 +99,7 @@ class LocalWorker:
             run.token.interrupt()
         self._inbox.put(None)
         if thread:
-            thread.join(timeout)
+            thread.join(CLOSE_SECONDS)
 
     def _serve(self) -> None:
         """Run what comes, in the GPU thread."""

@@ -45,13 +45,11 @@ def flags(data: Path) -> Flags:
 def backend(flags: Flags, runner: PaintingRunner) -> Iterator[Backend]:
     paths = resolve_paths(flags)
     settings = SettingsStore(paths)
-    worker = LocalWorker(lambda: runner)
-    jobs = JobService(worker, settings.snapshot)
+    jobs = JobService(LocalWorker(lambda: runner), settings.snapshot)
     checkpoints = CheckpointLibrary(paths, HashCache(paths.database))
     yield Backend(jobs=jobs, settings=settings, checkpoints=checkpoints, paths=paths, flags=flags)
     runner.gate.release(10_000)
     jobs.close()
-    worker.close()
 
 
 @pytest.fixture

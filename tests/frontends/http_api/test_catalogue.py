@@ -86,5 +86,4 @@ def test_the_description_of_the_interface_lists_every_route(client: TestClient) 
         "/internal/pending-tasks",
         "/internal/ping",
     } == set(paths)
-    assert all(operation["summary"] for path in paths.values() for operation in path.values())
-    assert client.get("/docs").status_code == 200
+    assert all(operation["description"] for path in paths.values() for operation in path.values())

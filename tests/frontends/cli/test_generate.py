@@ -1,0 +1,88 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from modules.core.flags import Flags
+from modules.core.paths import resolve_paths
+from modules.frontends.backend import Backend
+from modules.frontends.cli import generate
+from modules.imaging.png import read_parameters
+from modules.jobs.service import JobService
+from modules.library.checkpoints import CheckpointLibrary
+from modules.storage.hashes import HashCache
+from modules.storage.settings_store import SettingsStore
+from tests.frontends.fake_worker import fake_worker
+
+Build = Callable[[Flags], Backend]
+
+
+@pytest.fixture
+def build() -> Build:
+    def backend(flags: Flags) -> Backend:
+        paths = resolve_paths(flags)
+        settings = SettingsStore(paths)
+        jobs = JobService(fake_worker(step_seconds=0), settings.snapshot)
+        checkpoints = CheckpointLibrary(paths, HashCache(paths.database))
+        return Backend(jobs=jobs, settings=settings, checkpoints=checkpoints, paths=paths, flags=flags)
+
+    return backend
+
+
+def command(data: Path, *words: str) -> list[str]:
+    return ["--data-dir", str(data), "--prompt", "a cat", "--width", "64", "--height", "64", "--steps", "2", *words]
+
+
+def test_one_picture_is_written_where_it_was_asked_for(
+    tmp_path: Path, build: Build, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "new" / "out.png"
+    options = ["--seed", "7", "--sampler", "DPM++ 2M Karras", "--cfg-scale", "4", "--negative-prompt", "dog"]
+    assert generate.run(command(tmp_path, *options, "--output", str(output)), build) == 0
+    assert read_parameters(output) == (
+        "a cat\nNegative prompt: dog\n"
+        "Steps: 2, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 4, Seed: 7, Size: 64x64"
+    )
+    assert capsys.readouterr().out.strip() == str(output)
+
+
+def test_several_pictures_are_numbered(tmp_path: Path, build: Build) -> None:
+    words = command(tmp_path, "--batch-count", "2", "--batch-size", "2", "--output", str(tmp_path / "out.png"))
+    assert generate.run(words, build) == 0
+    assert sorted(path.name for path in tmp_path.glob("out*")) == [f"out-{number}.png" for number in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--steps", "0"], "steps"),
+        (["--width", "9999"], "width"),
+        (["--sampler", "Eulr"], "Eulr"),
+        (["--no-such-flag"], "--no-such-flag"),
+    ],
+)
+def test_wrong_arguments_are_named(
+    tmp_path: Path, build: Build, capsys: pytest.CaptureFixture[str], words: list[str], expected: str
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        generate.run(command(tmp_path, *words), build)
+    assert end.value.code == 2
+    assert expected in capsys.readouterr().err
+
+
+def test_an_unknown_checkpoint_is_named(tmp_path: Path, build: Build, capsys: pytest.CaptureFixture[str]) -> None:
+    assert generate.run(command(tmp_path, "--checkpoint", "nowhere"), build) == 1
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_a_failed_job_says_why(tmp_path: Path, build: Build, capsys: pytest.CaptureFixture[str]) -> None:
+    assert generate.run(command(tmp_path, "--prompt", "fail"), build) == 1
+    assert "does not fit into memory" in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_written_is_named(
+    tmp_path: Path, build: Build, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert generate.run(command(tmp_path, "--output", str(tmp_path / "file" / "out.png")), build) == 1
+    assert str(tmp_path / "file") in capsys.readouterr().err
