@@ -67,6 +67,16 @@ class SettingsStore:
             self._content, self._settings = content, _validated(content, logging.DEBUG)
             return self._settings
 
+    def overridden(self, changes: dict[str, Any]) -> Settings:
+        """Return the settings as they would be with `changes` of a client, for one job; nothing is written.
+
+        Raises:
+            InvalidRequest: as for `update`.
+        """
+        settings = with_changes(self._settings, changes)
+        self._check_folders({name: getattr(settings, name) for name in changes}, trusted=False)
+        return settings
+
     def _is_unchanged_unknown(self, name: str, value: object) -> bool:
         return name not in setting_names() and name in self._content and finite(self._content[name]) == value
 

@@ -237,3 +237,12 @@ def test_changes_from_several_threads_all_arrive(paths: Paths) -> None:
         thread.join()
     assert read(paths) == dict.fromkeys(names, False)
     assert SettingsStore(paths).snapshot() == store.snapshot()
+
+
+def test_overrides_are_checked_and_written_nowhere(tmp_path: Path) -> None:
+    store = SettingsStore(resolve_paths(Flags(data_dir=tmp_path)))
+    assert store.overridden({"n_rows": 3}).n_rows == 3
+    assert store.snapshot().n_rows == -1
+    assert not (tmp_path / "config.json").exists()
+    with pytest.raises(InvalidRequest, match="outdir_samples"):
+        store.overridden({"outdir_samples": "/etc"})
