@@ -1,4 +1,4 @@
-"""The command line's flags, parsed. Names and defaults are A1111's: people have them in a `webui-user.sh`, and API clients
+"""The command line's flags, parsed. Names and defaults are A1111's: people have them in a `webui-user.sh`, and clients
 ask for them at `/sdapi/v1/cmd-flags`.
 """
 

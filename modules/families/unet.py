@@ -35,7 +35,7 @@ class LdmUpsample(nn.Module):
         return F.interpolate(doubled, size=output_size, mode="nearest")
 
 
-def build_unet(architecture: UNetArchitecture) -> UNet2DConditionModel:
+def build_unet(architecture: UNetArchitecture) -> nn.Module:
     """Return the network without weights (on the meta device)."""
     options: dict[str, Any] = {
         "in_channels": architecture.in_channels,

@@ -2,24 +2,26 @@
 
 import importlib
 import logging
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
+from torch import nn
 
 from modules.core.flags import Flags
 
 log = logging.getLogger(__name__)
 
 
-class AttentionUser(Protocol):
-    """A network of diffusers, whose attention kernel can be exchanged."""
+@runtime_checkable
+class _DiffusersNetwork(Protocol):
+    """A network whose attention kernel can be exchanged."""
 
     def enable_xformers_memory_efficient_attention(self) -> None:
         """Use xformers' kernel in all attention layers."""
         ...
 
 
-def prepare_attention(network: AttentionUser, flags: Flags, device: torch.device) -> Literal["xformers", "sdpa"]:
+def prepare_attention(network: nn.Module, flags: Flags, device: torch.device) -> Literal["xformers", "sdpa"]:
     """Let `network` use xformers' attention if `--xformers` asks for it and it works here, else leave it PyTorch's.
 
     PyTorch's scaled_dot_product_attention (SDPA) is as fast on current devices, so failing to get xformers is no error.
@@ -36,6 +38,8 @@ def prepare_attention(network: AttentionUser, flags: Flags, device: torch.device
         importlib.import_module("xformers.ops")  # optional, and on some systems installed but broken
     except (ImportError, OSError) as error:
         log.warning("--xformers: xformers cannot be loaded (%s); PyTorch's attention (SDPA) is used.", error)
+        return "sdpa"
+    if not isinstance(network, _DiffusersNetwork):
         return "sdpa"
     network.enable_xformers_memory_efficient_attention()
     return "xformers"

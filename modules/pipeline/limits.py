@@ -6,8 +6,8 @@ from modules.families.base import LoadedModel
 from modules.hardware.memory import available_bytes
 
 DECODER_VALUES_PER_PIXEL = 640
-"""What the decoder of SD's VAE holds at its peak: 256 channels into the last level's first block, as many normalised, and
-128 out of it, all at full size."""
+"""What the decoder of SD's VAE holds at its peak: 256 channels into the last level's first block, as many normalised,
+and 128 out of it, all at full size."""
 
 
 def check_memory(model: LoadedModel, request: Txt2Img) -> None:
@@ -24,6 +24,6 @@ def check_memory(model: LoadedModel, request: Txt2Img) -> None:
     available = available_bytes(model.device)
     if needed > available:
         raise OutOfMemoryError(
-            f"A picture of {request.width}×{request.height} needs about {needed / 2**30:.1f} GiB of memory to be decoded; "
-            f"{available / 2**30:.1f} GiB are free. Choose a smaller width or height."
+            f"A picture of {request.width}×{request.height} needs about {needed / 2**30:.1f} GiB of memory to be "
+            f"decoded; {available / 2**30:.1f} GiB are free. Choose a smaller width or height."
         )

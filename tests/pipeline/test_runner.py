@@ -224,7 +224,10 @@ def test_without_a_checkpoint_the_folder_is_named(tmp_path: Path) -> None:
 def test_what_cannot_fit_into_memory_is_refused_beforehand(
     runner: PipelineRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "available_bytes", lambda _device: 2**20)  # pyright: ignore[reportUnknownLambdaType]
+    def a_mebibyte(_device: object) -> int:
+        return 2**20
+
+    monkeypatch.setattr(limits, "available_bytes", a_mebibyte)
     with pytest.raises(OutOfMemoryError, match="64×64"):
         run(runner, CAT)
 

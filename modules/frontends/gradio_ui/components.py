@@ -27,11 +27,11 @@ def token_count_html(count: int, limit: int) -> str:
     return f'<span title="Tokens used, and room in the chunks they take">{count}/{limit}</span>'
 
 
-def progress_html(name: str) -> str:
-    """Return the (hidden) progress bar and live preview of tab `name`; the page's script brings them to life."""
+def progress_html(name: str, *, preview: bool = False) -> str:
+    """Return the (hidden) progress bar of part `name`, if wanted with a live preview; the page's script brings it to life."""
+    picture = '<img class="live-preview" alt="Unfinished picture" hidden>' if preview else ""
     return (
-        f'<div class="live" data-live="{name}" hidden>'
-        '<img class="live-preview" alt="Unfinished picture" hidden>'
+        f'<div class="live" data-live="{name}" hidden>{picture}'
         f'<div class="progress" role="progressbar" aria-label="{name} progress" aria-valuemin="0" aria-valuemax="100">'
         '<div class="progress-fill"></div></div>'
         '<div class="progress-text" role="status"></div>'

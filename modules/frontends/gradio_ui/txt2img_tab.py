@@ -229,7 +229,7 @@ def _build_results() -> Results:
                 interactive=False,
                 buttons=["download", "fullscreen"],
             )
-            html_block(progress_html("txt2img"), "txt2img_progress", "live-holder")
+            html_block(progress_html("txt2img", preview=True), "txt2img_progress", "live-holder")
         infotext = html_block("", "html_info_txt2img", "infotext")
         log = html_block("", "html_log_txt2img", "log")
         generation_info = gr.Textbox(elem_id="generation_info_txt2img", elem_classes=["unseen"], show_label=False)

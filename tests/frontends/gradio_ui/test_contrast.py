@@ -26,8 +26,9 @@ FAINT_TEXTS = """() => {
     }
     return [255, 255, 255];
   };
+  const isText = (node) => node.nodeType === Node.TEXT_NODE;
   const ownText = (element) =>
-    element.value || [...element.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data).join("").trim();
+    element.value || [...element.childNodes].filter(isText).map((node) => node.data).join("").trim();
   const faint = [];
   for (const element of document.querySelectorAll("gradio-app *")) {
     const style = getComputedStyle(element);

@@ -14,14 +14,38 @@ from modules.frontends.backend import Backend
 from modules.frontends.gradio_ui.page import build_page
 from tests.frontends.gradio_ui.page_server import make_app, make_backend
 
-A1111_IDS = """
-    setting_sd_model_checkpoint refresh_sd_model_checkpoint tabs tab_txt2img txt2img_prompt txt2img_neg_prompt
-    txt2img_token_counter txt2img_negative_token_counter txt2img_styles txt2img_generate txt2img_interrupt txt2img_skip
-    txt2img_generate_box txt2img_sampling txt2img_scheduler txt2img_steps txt2img_width txt2img_height
-    txt2img_res_switch_btn txt2img_batch_count txt2img_batch_size txt2img_cfg_scale txt2img_seed txt2img_random_seed
-    txt2img_reuse_seed txt2img_gallery txt2img_gallery_container generation_info_txt2img html_info_txt2img
-    html_log_txt2img
-""".split()
+A1111_IDS = [
+    "setting_sd_model_checkpoint",
+    "refresh_sd_model_checkpoint",
+    "tabs",
+    "tab_txt2img",
+    "txt2img_prompt",
+    "txt2img_neg_prompt",
+    "txt2img_token_counter",
+    "txt2img_negative_token_counter",
+    "txt2img_styles",
+    "txt2img_generate",
+    "txt2img_interrupt",
+    "txt2img_skip",
+    "txt2img_generate_box",
+    "txt2img_sampling",
+    "txt2img_scheduler",
+    "txt2img_steps",
+    "txt2img_width",
+    "txt2img_height",
+    "txt2img_res_switch_btn",
+    "txt2img_batch_count",
+    "txt2img_batch_size",
+    "txt2img_cfg_scale",
+    "txt2img_seed",
+    "txt2img_random_seed",
+    "txt2img_reuse_seed",
+    "txt2img_gallery",
+    "txt2img_gallery_container",
+    "generation_info_txt2img",
+    "html_info_txt2img",
+    "html_log_txt2img",
+]
 
 
 @pytest.fixture
@@ -91,7 +115,7 @@ def test_no_file_of_the_data_folder_is_readable(client: TestClient, backend: Bac
 def test_a_theme_can_be_forced(backend: Backend, theme: str) -> None:
     flags = replace(backend.flags, theme=theme)
     client = TestClient(make_app(replace(backend, flags=flags)), base_url="http://127.0.0.1")
-    assert f'<meta name=\\"easel-theme\\" content=\\"{theme}\\">' in client.get("/").text
+    assert f'<meta name="easel-theme" content="{theme}">' in client.get("/config").json()["head"]
 
 
 def test_the_routes_of_the_api_go_before_the_page(client: TestClient) -> None:

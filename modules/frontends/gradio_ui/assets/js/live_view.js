@@ -17,7 +17,7 @@ function describe(status) {
     return status.textinfo || "Waiting …";
   }
   const parts = [];
-  if (status.progress != null) {
+  if (status.progress) {
     parts.push(`${Math.round(status.progress * 100)} %`);
   }
   if (status.eta != null) {
@@ -29,9 +29,9 @@ function describe(status) {
   return parts.join(" · ") || "Starting …";
 }
 
-/** The progress bar and the unfinished picture of one tab. */
+/** A progress bar, and where there is one, the unfinished picture; only with a picture the page's title tells, too. */
 export class LiveView {
-  /** @param {string} name of the tab, as in the element's `data-live`. */
+  /** @param {string} name of the part, as in the element's `data-live`. */
   constructor(name) {
     this.root = document.querySelector(`[data-live="${name}"]`);
     this.picture = this.root.querySelector(".live-preview");
@@ -46,7 +46,7 @@ export class LiveView {
     this.picture?.removeAttribute("src");
     this.#move(0);
     this.text.textContent = "Waiting …";
-    this.root.classList.remove("lost");
+    this.root.classList.remove("lost", "unsure");
     this.root.hidden = false;
   }
 
@@ -59,6 +59,7 @@ export class LiveView {
     }
     const fraction = status.progress ?? 0;
     this.#move(fraction);
+    this.root.classList.toggle("unsure", Boolean(status.active) && fraction === 0);
     if (this.picture) {
       setTitle(status.active ? Math.round(fraction * 100) : null);
       if (status.live_preview) {
