@@ -20,7 +20,7 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.frontends.gradio_ui.browser_tools import launch_chromium
+from tests.browser_tools import launch_chromium
 
 ROOT = Path(__file__).parents[1]
 LONGEST_START_SECONDS = 120

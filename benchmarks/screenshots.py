@@ -11,7 +11,7 @@ from typing import Literal
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.frontends.gradio_ui.browser_tools import launch_chromium, open_page
+from tests.browser_tools import launch_chromium, open_page
 from tests.frontends.gradio_ui.page_server import PageServer, write_checkpoint
 
 WIDTHS = {1440: 900, 390: 844}

@@ -40,8 +40,8 @@ class Flags:
         device_id: index of the CUDA device.
         xformers: prefer xformers' attention where it is available.
         opt_sdp_attention: prefer PyTorch's attention (the default).
-        medvram: accepted, memory is managed automatically.
-        lowvram: accepted, memory is managed automatically.
+        medvram: accepted; SD 1.x fits into 4 GB without it.
+        lowvram: accepted; SD 1.x fits into 4 GB without it.
         theme: light or dark page, None follows the browser.
         autolaunch: open the page in a browser.
         loglevel: of Python's logging.

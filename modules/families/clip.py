@@ -9,12 +9,13 @@ from transformers.models.clip.modeling_clip import CLIPTextModel
 
 from modules.core.errors import InvalidRequest
 from modules.families.architecture import ClipTextArchitecture
+from modules.families.skeleton import skeleton
 from modules.prompting.tokenizer import ClipTokenizer
 
 
 def build_clip_text(architecture: ClipTextArchitecture) -> CLIPTextModel:
     """Return the network without weights (on the meta device)."""
-    with torch.device("meta"):
+    with skeleton():
         model = CLIPTextModel(CLIPTextConfig(**asdict(architecture)))
     # No file holds this buffer, so it is made here.
     model.embeddings.position_ids = nn.Buffer(

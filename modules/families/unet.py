@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import torch
 import torch.nn.functional as F  # noqa: N812  # its usual name
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.models.upsampling import Upsample2D
 from torch import Tensor, nn
 
 from modules.families.architecture import UNetArchitecture
+from modules.families.skeleton import skeleton
 
 
 class LdmUpsample(nn.Module):
@@ -54,7 +54,7 @@ def build_unet(architecture: UNetArchitecture) -> nn.Module:
         "attention_head_dim": architecture.heads,
         "use_linear_projection": architecture.linear_projection,
     }
-    with torch.device("meta"):
+    with skeleton():
         unet = UNet2DConditionModel(**options)
     _upsample_as_ldm(unet)
     return unet

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from modules.core.errors import EaselError
 from modules.families.architecture import VaeArchitecture
+from modules.families.skeleton import skeleton
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ def build_vae(architecture: VaeArchitecture) -> AutoencoderKL:
         "layers_per_block": architecture.num_res_blocks,
         "latent_channels": architecture.latent_channels,
     }
-    with torch.device("meta"):
+    with skeleton():
         return AutoencoderKL(**options)
 
 

@@ -44,7 +44,7 @@ def fit_to_weights(
 def _unet(shapes: Shapes, base: UNetArchitecture) -> UNetArchitecture:
     model_channels, in_channels = shapes["input_blocks.0.0.weight"][:2]
     widths, blocks, attention = [model_channels], [0], [False]
-    for index in range(1, _count(shapes, "input_blocks.{}.0.")):
+    for index in range(1, _count(shapes, "input_blocks.")):
         if f"input_blocks.{index}.0.op.weight" in shapes:
             widths.append(0)
             blocks.append(0)
@@ -63,7 +63,7 @@ def _unet(shapes: Shapes, base: UNetArchitecture) -> UNetArchitecture:
         num_res_blocks=blocks[0],
         attention=tuple(attention),
         heads=base.heads[:1] * len(widths),
-        transformer_depth=_count(shapes, middle + "transformer_blocks.{}."),
+        transformer_depth=_count(shapes, middle + "transformer_blocks."),
         context_dim=shapes[middle + "transformer_blocks.0.attn2.to_k.weight"][1],
         linear_projection=len(shapes[middle + "proj_in.weight"]) == 2,
     )
@@ -71,11 +71,11 @@ def _unet(shapes: Shapes, base: UNetArchitecture) -> UNetArchitecture:
 
 def _vae(shapes: Shapes) -> VaeArchitecture:
     channels = shapes["encoder.conv_in.weight"][0]
-    levels = range(_count(shapes, "encoder.down.{}."))
+    levels = range(_count(shapes, "encoder.down."))
     return VaeArchitecture(
         channels=channels,
         channel_mult=tuple(shapes[f"encoder.down.{level}.block.0.conv1.weight"][0] // channels for level in levels),
-        num_res_blocks=_count(shapes, "encoder.down.0.block.{}."),
+        num_res_blocks=_count(shapes, "encoder.down.0.block."),
         latent_channels=shapes["decoder.conv_in.weight"][1],
     )
 
@@ -87,15 +87,13 @@ def _text(shapes: Shapes, base: ClipTextArchitecture) -> ClipTextArchitecture:
         vocab_size=vocab_size,
         hidden_size=hidden_size,
         intermediate_size=shapes["encoder.layers.0.mlp.fc1.weight"][0],
-        num_hidden_layers=_count(shapes, "encoder.layers.{}."),
+        num_hidden_layers=_count(shapes, "encoder.layers."),
         num_attention_heads=max(1, hidden_size // CLIP_HEAD_WIDTH),
         max_position_embeddings=shapes["embeddings.position_embedding.weight"][0],
     )
 
 
-def _count(shapes: Shapes, pattern: str) -> int:
-    """How many numbers, from 0 on, make the beginning of a name when put into `pattern`."""
-    count = 0
-    while any(name.startswith(pattern.format(count)) for name in shapes):
-        count += 1
-    return count
+def _count(shapes: Shapes, prefix: str) -> int:
+    """One more than the highest number (of at most three digits) that follows `prefix` in a name."""
+    numbers = (name.removeprefix(prefix).split(".")[0] for name in shapes if name.startswith(prefix))
+    return max((int(number) + 1 for number in numbers if number.isdecimal() and len(number) <= 3), default=0)

@@ -35,7 +35,7 @@ def infotext_fields(
         "Steps": request.steps,
         "Sampler": request.sampler,
         "Schedule type": schedule_label(request),
-        "CFG scale": request.cfg_scale,
+        "CFG scale": _plain(request.cfg_scale),
         "Seed": seed,
         "Size": f"{request.width}x{request.height}",
         "Model hash": checkpoint.shorthash if settings.add_model_hash_to_info else None,
@@ -46,6 +46,11 @@ def infotext_fields(
         "Eta": eta if sampler.uses_eta and eta != DEFAULT_ETA else None,
         "Version": INFOTEXT_VERSION if settings.add_version_to_infotext else None,
     }
+
+
+def _plain(number: float) -> float | int:
+    """Return whole numbers without ".0", as A1111's page writes them."""
+    return int(number) if number.is_integer() else number
 
 
 def infotext(

@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 
 NOT_NEEDED = {
     "api": "the API is always on",
-    "medvram": "memory is managed automatically",
-    "medvram_sdxl": "memory is managed automatically",
-    "lowvram": "memory is managed automatically",
+    "medvram": "SD 1.x fits into 4 GB without it",
+    "medvram_sdxl": "SD 1.x fits into 4 GB without it",
+    "lowvram": "SD 1.x fits into 4 GB without it",
     "opt_sdp_attention": "PyTorch's attention is the default",
     "opt_sdp_no_mem_attention": "PyTorch's attention is the default",
     "no_download_sd_model": "nothing is downloaded at start",

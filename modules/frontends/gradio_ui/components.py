@@ -28,7 +28,7 @@ def token_count_html(count: int, limit: int) -> str:
 
 
 def progress_html(name: str, *, preview: bool = False) -> str:
-    """Return the (hidden) progress bar of part `name`, if wanted with a live preview; the page's script brings it to life."""
+    """Return the hidden progress bar of part `name`, with a live preview if wanted; the page's script moves it."""
     picture = '<img class="live-preview" alt="Unfinished picture" hidden>' if preview else ""
     return (
         f'<div class="live" data-live="{name}" hidden>{picture}'
@@ -43,7 +43,7 @@ def no_model_html(folder: str) -> str:
     """Return the notice for an installation without any checkpoint."""
     return (
         '<div class="notice" role="status"><strong>No checkpoint yet.</strong> '
-        "Put a Stable Diffusion 1.x model (<code>.safetensors</code> or <code>.ckpt</code>) into "
+        "Put a Stable Diffusion 1.x model (<code>.safetensors</code>, <code>.ckpt</code> or a diffusers folder) into "
         f"<code>{html.escape(folder)}</code> and press the refresh button beside “Stable Diffusion checkpoint”.</div>"
     )
 

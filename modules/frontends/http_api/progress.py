@@ -153,7 +153,7 @@ def _place_in_queue(jobs: JobService, state: JobState) -> str:
 def _running_task(state: JobState, question: TaskQuestion) -> TaskAnswer:
     answer = TaskAnswer(
         active=True,
-        progress=state.fraction,
+        progress=state.fraction if state.loading is None else state.loading,
         eta=state.eta_seconds,
         id_live_preview=question.id_live_preview,
         textinfo=state.stage,

@@ -1,21 +1,12 @@
-"""One Chromium for all browser tests; for each test a fresh profile and an idle server."""
+"""For each test an idle server."""
 
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page
 
-from tests.frontends.gradio_ui.browser_tools import launch_chromium, open_page
+from tests.browser_tools import open_page
 from tests.frontends.gradio_ui.page_server import PageServer, write_checkpoint
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """A real Chromium: the system's, else the one that Playwright installed."""
-    with sync_playwright() as playwright:
-        chromium = launch_chromium(playwright)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -36,15 +27,6 @@ def server(busy_server: PageServer) -> PageServer:
     busy_server.finish_jobs()
     busy_server.backend.settings.update({"sd_model_checkpoint": None}, trusted=True)
     return busy_server
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A fresh browser profile."""
-    fresh = browser.new_context(viewport={"width": 1440, "height": 900})
-    fresh.set_default_timeout(20_000)
-    yield fresh
-    fresh.close()
 
 
 @pytest.fixture

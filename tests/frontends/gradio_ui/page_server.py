@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import uvicorn
@@ -22,10 +23,14 @@ from tests.frontends.fake_worker import Gate, fake_worker
 
 START_SECONDS = 30
 
+Theme = Literal["light", "dark"]
 
-def make_backend(data: Path, *, step_seconds: float = 0.02, gate: Gate | None = None) -> Backend:
+
+def make_backend(
+    data: Path, *, step_seconds: float = 0.02, gate: Gate | None = None, theme: Theme | None = None
+) -> Backend:
     """Wire a backend over the data folder `data` whose worker paints."""
-    flags = Flags(data_dir=data)
+    flags = Flags(data_dir=data, theme=theme)
     paths = resolve_paths(flags)
     settings = SettingsStore(paths)
     return Backend(
@@ -48,13 +53,15 @@ class PageServer:
     Args:
         data: the data folder.
         step_seconds: how long one sampling step takes.
+        theme: as `--theme` gives it.
 
     Attributes:
         gate: shut, it holds jobs back half-way.
     """
 
-    def __init__(self, data: Path, *, step_seconds: float = 0.02) -> None:
+    def __init__(self, data: Path, *, step_seconds: float = 0.02, theme: Theme | None = None) -> None:
         self._data = data
+        self._theme: Theme | None = theme
         self._step_seconds = step_seconds
         self._port = free_port()
         self.gate = Gate()
@@ -67,7 +74,7 @@ class PageServer:
 
     def start(self) -> None:
         """Serve, with a new and empty queue."""
-        self.backend = make_backend(self._data, step_seconds=self._step_seconds, gate=self.gate)
+        self.backend = make_backend(self._data, step_seconds=self._step_seconds, gate=self.gate, theme=self._theme)
         config = uvicorn.Config(make_app(self.backend), port=self._port, log_level="error", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.frontends.gradio_ui.browser_tools import open_page, wait_until_ready
+from tests.browser_tools import open_page, wait_until_ready
 from tests.frontends.gradio_ui.page_server import PageServer, write_checkpoint
 
 pytestmark = pytest.mark.browser
@@ -176,7 +176,7 @@ def test_two_tabs_are_served_one_after_the_other(context: BrowserContext, page: 
     expect(page.locator(INFOTEXT)).to_contain_text("first tab")
 
 
-def test_interrupt_in_a_waiting_tab_leaves_the_running_one_alone(
+def test_stopping_a_waiting_tab_leaves_the_running_one_alone(
     context: BrowserContext, page: Page, server: PageServer
 ) -> None:
     prompt(page, "first tab")
@@ -186,6 +186,7 @@ def test_interrupt_in_a_waiting_tab_leaves_the_running_one_alone(
     second = open_page(context, server.url)
     generate(second)
     expect(second.locator(f"{LIVE} .progress-text")).to_contain_text("In queue")
+    second.click("#txt2img_skip")
     second.click("#txt2img_interrupt")
     expect(second.locator("#txt2img_generate")).to_be_visible()
     server.gate.open()
@@ -212,8 +213,17 @@ def test_markup_in_an_error_stays_text(page: Page, complaints: list[str]) -> Non
     assert complaints == []
 
 
-def test_a_double_click_on_generate_does_not_interrupt(page: Page) -> None:
-    page.dblclick("#txt2img_generate")
+def test_the_second_half_of_a_double_click_does_not_interrupt(page: Page) -> None:
+    reaction = page.evaluate(
+        """() => new Promise((resolve) => {
+            const box = document.getElementById("txt2img_generate_box");
+            const interrupt = document.getElementById("txt2img_interrupt");
+            const answer = () => resolve(getComputedStyle(interrupt).pointerEvents);
+            new MutationObserver(answer).observe(box, { attributes: true });
+            document.getElementById("txt2img_generate").click();
+        })"""
+    )
+    assert reaction == "none"
     expect(page.locator(PICTURE)).to_be_visible()
 
 
@@ -226,6 +236,11 @@ def test_the_keyboard_generates_skips_and_interrupts(page: Page, server: PageSer
     wait_for_share(page, 25)
     page.keyboard.press("Alt+Enter")
     wait_for_share(page, 75)
+    page.click("#txt2img_sampling input")
+    page.keyboard.press("Escape")  # closes the drop-down, no more
+    expect(page.get_by_role("option")).to_have_count(0)
+    page.wait_for_timeout(300)
+    expect(page.locator("#txt2img_interrupt")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator(LOG)).to_contain_text("Interrupted before a picture was finished")
 
@@ -265,6 +280,8 @@ def test_choosing_a_checkpoint_loads_it(page: Page, server: PageServer) -> None:
     server.gate.shut()
     choose(page, "#setting_sd_model_checkpoint", "gamma.safetensors")
     expect(page.locator("[data-live=checkpoint] .progress-text")).to_contain_text("Loading gamma")
+    page.wait_for_timeout(500)
+    assert server.backend.jobs.pending() == ()  # a choice is one job, although the browser reports it twice
     server.gate.open()
     expect(page.locator("[data-live=checkpoint]")).to_be_hidden()
     expect(page.locator("#setting_sd_model_checkpoint input")).to_have_value("gamma.safetensors")
@@ -285,6 +302,13 @@ def test_the_theme_is_switched_and_remembered(page: Page) -> None:
     page.reload()
     wait_until_ready(page)
     assert page.evaluate("document.body.classList.contains('dark')")
+
+
+def test_a_forced_theme_beats_the_browsers(context: BrowserContext, tmp_path_factory: pytest.TempPathFactory) -> None:
+    server = PageServer(tmp_path_factory.mktemp("dark"), theme="dark")
+    page = open_page(context, server.url)
+    assert page.evaluate("document.body.classList.contains('dark')")
+    server.stop()
 
 
 def test_icon_buttons_have_names(page: Page) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import BrowserContext
 
-from tests.frontends.gradio_ui.browser_tools import open_page
+from tests.browser_tools import open_page
 from tests.frontends.gradio_ui.page_server import PageServer
 
 pytestmark = pytest.mark.browser

@@ -24,6 +24,5 @@ function onKey(event) {
 
 /** Ctrl+Enter generates, Alt+Enter skips, Escape interrupts. */
 export function listenForShortcuts() {
-  // In the capturing phase: a text box would otherwise break the line first.
-  document.addEventListener("keydown", onKey, { capture: true });
+  document.addEventListener("keydown", onKey);
 }

@@ -1,5 +1,6 @@
 """Starting a Chromium and opening the page in it."""
 
+import os
 import shutil
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Request
@@ -15,8 +16,9 @@ CHROMIUM_FLAGS = [
 
 
 def launch_chromium(playwright: Playwright) -> Browser:
-    """Start the system's Chromium, else the one that Playwright installed."""
-    return playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
+    """Start the Chromium that `webui.sh test` found, else the system's, else the one that Playwright installed."""
+    path = os.environ.get("EASEL_CHROMIUM") or shutil.which("chromium")
+    return playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
 
 
 def open_page(context: BrowserContext, url: str, complaints: list[str] | None = None) -> Page:
