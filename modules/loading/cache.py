@@ -6,7 +6,9 @@ from pathlib import Path
 import torch
 
 from modules.core.cancellation import CancelToken
+from modules.core.flags import Flags
 from modules.families.base import LoadedModel
+from modules.hardware.attention import prepare_attention
 from modules.hardware.dtype import Precision
 from modules.hardware.memory import release
 from modules.library.checkpoints import CheckpointFile
@@ -16,7 +18,8 @@ from modules.loading.build import load_checkpoint
 class ModelCache:
     """Holds one loaded checkpoint. Used from the GPU thread alone."""
 
-    def __init__(self, device: torch.device, precision: Precision) -> None:
+    def __init__(self, device: torch.device, precision: Precision, flags: Flags) -> None:
+        self._flags = flags
         self._device = device
         self._precision = precision
         self._source: tuple[Path, Path | None] | None = None
@@ -49,6 +52,7 @@ class ModelCache:
             on_progress=on_progress,
             token=token,
         )
+        prepare_attention(self._model.network, self._flags, self._device)
         self._source, self._modified = source, modified
         return self._model
 

@@ -33,7 +33,7 @@ class PipelineRunner:
         self._checkpoints = checkpoints
         self._device = choose_device(flags)
         self._precision = choose_precision(flags, self._device)
-        self._cache = ModelCache(self._device, self._precision)
+        self._cache = ModelCache(self._device, self._precision, flags)
         self._loaded: CheckpointFile | None = None
         log.info("Running on %s with %s.", self._device, self._precision)
 
