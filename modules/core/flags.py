@@ -24,11 +24,11 @@ class Flags:
         ui_settings_file: the settings file, `<data_dir>/config.json` when None.
         styles_file: the styles, `<data_dir>/styles.csv` when None.
         listen: bind all interfaces (0.0.0.0).
-        port: TCP port; None tries 7860 and, when that is taken, says so.
+        port: TCP port; None takes the first free one from 7860 to 7869.
         server_name: host name or address to bind.
         share: make a public Gradio link.
-        gradio_auth: logins of the page as (user, password).
-        api_auth: logins of the API as (user, password).
+        gradio_auth: logins as (user, password).
+        api_auth: further logins; as the others, each opens the page and the API.
         insecure_no_auth: the person accepts an open server without a password.
         nowebui: serve the API only.
         api: accepted; the API is always on.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from modules.core.parameters import LoadCheckpoint, Txt2Img
+from modules.core.parameters import GenerationRequest
 from modules.core.settings import Settings
 
 
@@ -19,6 +19,6 @@ class Job:
     """
 
     id: str
-    request: Txt2Img | LoadCheckpoint
+    request: GenerationRequest
     settings: Settings
     created: datetime

@@ -17,7 +17,7 @@ class SamplerInfo:
         name: label, as in infotexts.
         aliases: other names that API clients use.
         automatic_schedule: label of the schedule type that "Automatic" means for this sampler.
-        second_order: two model calls per step, so progress and prompt schedules count both.
+        second_order: two model calls per step.
         uses_ensd: the ancestral noise is re-seeded with seed + eta noise seed delta.
         uses_eta: `eta` scales its ancestral noise.
     """

@@ -13,6 +13,10 @@ from modules.families.skeleton import skeleton
 
 log = logging.getLogger(__name__)
 
+DECODER_VALUES_PER_PIXEL = 640
+"""What the decoder of SD's VAE holds at its peak: 256 channels into the last level's first block, as many normalised,
+and 128 out of it, all at full size."""
+
 
 def build_vae(architecture: VaeArchitecture) -> AutoencoderKL:
     """Return the network without weights (on the meta device)."""
@@ -61,6 +65,10 @@ class Vae:
                 "Start with --no-half, or choose another checkpoint."
             )
         return picture
+
+    def decoding_bytes(self, width: int, height: int) -> int:
+        """Return about how much memory the decoding of a picture of `width` × `height` px takes at its peak."""
+        return width * height * DECODER_VALUES_PER_PIXEL * self._dtype.itemsize
 
     @property
     def _dtype(self) -> torch.dtype:

@@ -3,12 +3,12 @@
 import secrets
 
 from modules.core.errors import InvalidRequest
-from modules.core.parameters import LoadCheckpoint, Txt2Img
+from modules.core.parameters import GenerationRequest, Txt2Img
 
 MAX_JOB_ID_CHARACTERS = 200
 
 
-def new_job_id(request: Txt2Img | LoadCheckpoint) -> str:
+def new_job_id(request: GenerationRequest) -> str:
     """Return an id of the form A1111's page uses, such as "task(txt2img-0d5a2b8c4e6f7091)"."""
     return f"task({request.kind}-{secrets.token_hex(8)})"
 
@@ -24,7 +24,7 @@ def checked_job_id(job_id: str) -> str:
     return job_id
 
 
-def with_drawn_seeds(request: Txt2Img | LoadCheckpoint) -> Txt2Img | LoadCheckpoint:
+def with_drawn_seeds(request: GenerationRequest) -> GenerationRequest:
     """Return `request` with each seed of −1 replaced by a random one in [0, 2³²)."""
     if not isinstance(request, Txt2Img):
         return request

@@ -17,7 +17,7 @@ from modules.core.capabilities import Capabilities
 from modules.core.errors import UnknownName
 from modules.core.events import Cancelled, Failed, JobEvent, Queued, TerminalEvent
 from modules.core.job import Job
-from modules.core.parameters import LoadCheckpoint, Txt2Img
+from modules.core.parameters import GenerationRequest
 from modules.core.settings import Settings, with_changes
 from modules.jobs.archive import Archive
 from modules.jobs.errors import JobIdInUse, QueueFull, ServerStopping
@@ -63,7 +63,7 @@ class JobService:
         self._thread.start()
 
     def submit(
-        self, request: Txt2Img | LoadCheckpoint, *, job_id: str | None = None, overrides: dict[str, Any] | None = None
+        self, request: GenerationRequest, *, job_id: str | None = None, overrides: dict[str, Any] | None = None
     ) -> JobHandle:
         """Queue a request.
 

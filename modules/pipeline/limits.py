@@ -5,10 +5,6 @@ from modules.core.parameters import Txt2Img
 from modules.families.base import LoadedModel
 from modules.hardware.memory import available_bytes
 
-DECODER_VALUES_PER_PIXEL = 640
-"""What the decoder of SD's VAE holds at its peak: 256 channels into the last level's first block, as many normalised,
-and 128 out of it, all at full size."""
-
 
 def check_memory(model: LoadedModel, request: Txt2Img) -> None:
     """Compare the least memory that `request` needs, for decoding one picture, with what is there.
@@ -20,7 +16,7 @@ def check_memory(model: LoadedModel, request: Txt2Img) -> None:
     """
     if model.device.type != "cpu":
         return
-    needed = request.width * request.height * DECODER_VALUES_PER_PIXEL * model.dtype.itemsize
+    needed = model.vae.decoding_bytes(request.width, request.height)
     available = available_bytes(model.device)
     if needed > available:
         raise OutOfMemoryError(

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from modules.conditioning.conditioning import Conditioning
 from modules.conditioning.encode import encode_prompts
+from modules.core.cancellation import CancelToken
 from modules.core.errors import Interrupted, Skipped
 from modules.core.parameters import Txt2Img
 from modules.core.samplers import find_sampler
@@ -80,10 +81,10 @@ def _run_batch(run: Txt2ImgRun, batch: int) -> None:
         latents = _sample_batch(run, batch, watch)
     except (Interrupted, Skipped):
         if run.settings.save_incomplete_images and watch.denoised is not None:
-            _deliver_batch(run, batch, watch.denoised)
+            _deliver_batch(run, batch, watch.denoised, CancelToken())
         raise
     watch.decoding()
-    _deliver_batch(run, batch, latents)
+    _deliver_batch(run, batch, latents, run.context.token)
 
 
 def _sample_batch(run: Txt2ImgRun, batch: int, watch: StepWatch) -> Tensor:
@@ -112,8 +113,10 @@ def _sample_batch(run: Txt2ImgRun, batch: int, watch: StepWatch) -> Tensor:
     return sample(denoise, plan, levels=model.noise, noise=noise, on_step=watch, token=run.context.token)
 
 
-def _deliver_batch(run: Txt2ImgRun, batch: int, latents: Tensor) -> None:
+def _deliver_batch(run: Txt2ImgRun, batch: int, latents: Tensor, token: CancelToken) -> None:
+    """Decode and deliver the pictures of a batch, as long as `token` allows."""
     for index in range(len(latents)):
+        token.check()
         offset = batch * run.request.batch_size + index
         seed = run.request.seed + offset
         text = infotext(

@@ -89,6 +89,30 @@ def test_weights_at_an_odd_address_are_moved(tmp_path: Path) -> None:
     assert torch.equal(module.weight, stored.open())
 
 
+@pytest.mark.parametrize(("dtype", "share"), [(FULL, 1.0), (HALF, 0.0)])
+def test_what_has_been_copied_is_let_go(
+    tmp_path: Path, source: Small, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, share: float
+) -> None:
+    released: list[int] = []
+
+    def record(_file: MappedFile, start: int, end: int) -> None:
+        released.append(end - start)
+
+    monkeypatch.setattr(MappedFile, "release", record)
+    fill([placed(tmp_path, dtype)[1]], on_progress=ignore)
+    assert sum(released) == share * sum(tensor.nbytes for tensor in source.state_dict().values())
+
+
+def test_released_pages_are_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "numbers"
+    path.write_bytes(bytes(range(256)) * 1000)
+    file = MappedFile(path)
+    stored = StoredTensor(file=file, start=5, dtype=torch.uint8, shape=(255_000,))
+    before = stored.open().clone()
+    stored.release()
+    assert torch.equal(stored.open(), before)
+
+
 def test_progress_ends_at_one(tmp_path: Path, source: Small) -> None:
     del source
     seen: list[float] = []

@@ -95,6 +95,16 @@ def test_a_compressed_archive_is_refused(tmp_path: Path) -> None:
         read(tmp_path / "y.ckpt")
 
 
+def test_an_encrypted_archive_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.ckpt", {"w": torch.ones(1000)}, legacy=False)
+    data = bytearray(path.read_bytes())
+    entry = data.rindex(b"PK\1\2", 0, data.index(b"data/0", data.index(b"PK\1\2")))
+    data[entry + 8] |= 1  # the flag "encrypted" in the archive's table
+    path.write_bytes(data)
+    with pytest.raises(ModelFileError, match="compressed or encrypted"):
+        read(path)
+
+
 def test_another_zip_archive_is_no_model(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.ckpt", "w") as archive:
         archive.writestr("photo.png", b"x")
@@ -144,6 +154,27 @@ def test_code_in_the_other_pickles_of_the_legacy_format(tmp_path: Path, position
     (tmp_path / "x.ckpt").write_bytes(b"".join(pickles) + b"\x80\2}.\x80\2].")
     with pytest.raises(UnsafeFileError, match=r"os\.system"):
         read(tmp_path / "x.ckpt")
+
+
+def legacy_file_with_view(path: Path, offset: int, size: int) -> Path:
+    """Four numbers, and a tensor of 2 that looks at a part of them, as PyTorch before 0.4 wrote it."""
+    storage = b"(Vstorage\nctorch\nFloatStorage\nVroot\nVcpu\nI4\n(Vview\nI%d\nI%d\nttQ" % (offset, size)
+    tensor = b"ctorch._utils\n_rebuild_tensor\n(" + storage + b"I0\n(I2\nt(I1\nttR"
+    start = b"\x80\2\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\2M\xe9\3.\x80\2}X\r\0\0\0little_endian\x88s."
+    numbers = struct.pack("<q4f", 4, 1, 2, 3, 4)
+    path.write_bytes(start + b"\x80\2}Vw\n" + tensor + b"s.\x80\2]Vroot\na." + numbers)
+    return path
+
+
+def test_a_view_of_a_storage_in_the_legacy_format(tmp_path: Path) -> None:
+    found = read(legacy_file_with_view(tmp_path / "x.ckpt", offset=1, size=3))
+    assert torch.equal(found["w"], torch.tensor([2.0, 3.0]))
+
+
+@pytest.mark.parametrize(("offset", "size"), [(3, 2), (0, 1), (4, 2)])
+def test_a_view_must_lie_within_its_storage(tmp_path: Path, offset: int, size: int) -> None:
+    with pytest.raises(ModelFileError, match="its tensor w is not complete"):
+        read(legacy_file_with_view(tmp_path / "x.ckpt", offset=offset, size=size))
 
 
 def test_another_pickle_is_no_model(tmp_path: Path) -> None:
