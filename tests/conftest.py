@@ -1,9 +1,13 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from tests.browser_tools import launch_chromium
+
+# On a busy machine everything takes its time; what is expected comes or does not, and only then this matters.
+PATIENCE = 20_000
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +23,6 @@ def browser() -> Iterator[Browser]:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A fresh browser profile."""
     fresh = browser.new_context(viewport={"width": 1440, "height": 900})
-    fresh.set_default_timeout(20_000)
+    fresh.set_default_timeout(PATIENCE)
     yield fresh
     fresh.close()

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -34,6 +35,13 @@ class Server:
         raise AssertionError(f"No line matches {pattern!r} in:\n" + "\n".join(self.lines))
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def environment() -> dict[str, str]:
     """The environment of test processes: one thread, no colour, nothing from outside."""
     return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "COMMANDLINE_ARGS": ""}
@@ -43,7 +51,7 @@ def environment() -> dict[str, str]:
 def running_server(*flags: str, seconds: float = 120) -> Generator[Server]:
     """Start `webui.py` with `flags`, yield it once it listens, and stop it."""
     process = subprocess.Popen(
-        [sys.executable, "webui.py", *flags],
+        [sys.executable, "webui.py", "--port", str(free_port()), *flags],
         cwd=ROOT,
         env=environment(),
         stdout=subprocess.PIPE,

@@ -62,7 +62,7 @@ def _write_lora(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def server(data: Path) -> Iterator[Server]:
-    with running_server("--data-dir", str(data), "--nowebui", "--no-half", "--use-cpu", "all", "--port", "7931") as it:
+    with running_server("--data-dir", str(data), "--nowebui", "--no-half", "--use-cpu", "all") as it:
         yield it
 
 

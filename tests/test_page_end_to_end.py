@@ -14,7 +14,7 @@ from tests.server import running_server
 @pytest.mark.browser
 def test_a_first_picture(tmp_path: Path, context: BrowserContext) -> None:
     write_recorded_checkpoint(tmp_path / "models" / "Stable-diffusion")
-    flags = ("--data-dir", str(tmp_path), "--no-half", "--use-cpu", "all", "--port", "7932")
+    flags = ("--data-dir", str(tmp_path), "--no-half", "--use-cpu", "all")
     with running_server(*flags) as server:
         page = open_page(context, server.url)
         page.locator("#txt2img_prompt textarea").fill("a red cat")

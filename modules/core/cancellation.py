@@ -6,7 +6,7 @@ from modules.core.errors import Interrupted, Skipped
 
 
 class CancelToken:
-    """Set from any thread, checked by the worker at every sampling step and between stages."""
+    """Set from any thread, checked by the worker before every model call, between stages and between pictures."""
 
     __slots__ = ("_interrupted", "_skipped")
 
@@ -32,6 +32,19 @@ class CancelToken:
         """Ask the job to leave the current batch at its next check."""
         self._skipped.set()
 
+    def begin_batch(self) -> None:
+        """Forget a request to skip that came when there was no batch to leave."""
+        self._skipped.clear()
+
+    def check_interrupted(self) -> None:
+        """Return quietly, or leave the work, in places where there is nothing to skip.
+
+        Raises:
+            Interrupted: the job was asked to stop.
+        """
+        if self._interrupted.is_set():
+            raise Interrupted
+
     def check(self) -> None:
         """Return quietly, or leave the work.
 
@@ -39,8 +52,7 @@ class CancelToken:
             Interrupted: the job was asked to stop.
             Skipped: the batch was asked to stop; the request to skip is thereby used up.
         """
-        if self._interrupted.is_set():
-            raise Interrupted
+        self.check_interrupted()
         if self._skipped.is_set():
             self._skipped.clear()
             raise Skipped

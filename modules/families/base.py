@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from modules.conditioning.conditioning import Conditioning
 from modules.conditioning.encode import TextEncoder
+from modules.families.unet import VALUES_PER_CELL
 from modules.families.vae import Vae
 from modules.sampling.prediction import DiscreteNoise, Prediction
 
@@ -114,6 +115,14 @@ class LoadedModel:
         x = x.to(self.dtype, memory_format=self.layout)
         output = self.network(x, t, conditioning.cross_attention.to(self.dtype), return_dict=False)[0]
         return output.float()
+
+    def sampling_bytes(self, width: int, height: int, batch: int) -> int:
+        """Return about how much memory the network takes at its peak for `batch` pictures of `width` × `height` px.
+
+        Guidance doubles the pictures that go through it.
+        """
+        cells = (width // self.latent_format.downscale) * (height // self.latent_format.downscale)
+        return 2 * batch * cells * VALUES_PER_CELL * self.dtype.itemsize
 
     def decode(self, latent: Tensor) -> Tensor:
         """Return the picture, float32 [1, 3, H, W] in about -1..1, of one latent [1, C, h, w] as samplers make it.

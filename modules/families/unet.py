@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from modules.families.architecture import UNetArchitecture
 from modules.families.skeleton import skeleton
 
+VALUES_PER_CELL = 8000
+"""About what SD's UNet holds at its peak per cell of a latent: its skip connections and the widest feed-forward."""
+
 
 class LdmUpsample(nn.Module):
     """Doubles the size as LDM does: nearest neighbours, convolution, and only then cut to the skip connection's size.

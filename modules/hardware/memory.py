@@ -7,6 +7,14 @@ import torch
 
 from modules.core.capabilities import MemoryUse
 
+_ALLOCATION_FAILED = (
+    "can't allocate memory",  # PyTorch's CPU allocator on Linux
+    "DefaultCPUAllocator: not enough memory",  # and on Windows
+    "MPS backend out of memory",
+    "STATUS_ALLOC_FAILED",  # cuBLAS and cuDNN
+)
+"""What allocators say that raise a plain RuntimeError."""
+
 
 def device_memory(device: torch.device) -> MemoryUse | None:
     """Return the use of an accelerator's own memory by all programs, None where there is none to ask for (CPU, MPS)."""
@@ -38,5 +46,4 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether `error` says that an allocation failed, on an accelerator or in main memory."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    # PyTorch's CPU allocator raises a plain RuntimeError.
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return isinstance(error, RuntimeError) and any(phrase in str(error) for phrase in _ALLOCATION_FAILED)

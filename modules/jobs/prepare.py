@@ -17,8 +17,10 @@ def checked_job_id(job_id: str) -> str:
     """Return `job_id`, chosen by a client, if it can serve as one.
 
     Raises:
-        InvalidRequest: it is empty or very long.
+        InvalidRequest: it is empty, very long, or has characters that cannot be shown (or sent: half surrogates).
     """
+    if not job_id.isprintable():
+        raise InvalidRequest("A job id consists of printable characters.")
     if not job_id.strip() or len(job_id) > MAX_JOB_ID_CHARACTERS:
         raise InvalidRequest(f"A job id has 1 to {MAX_JOB_ID_CHARACTERS} characters, this one has {len(job_id)}.")
     return job_id

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modules.core.cancellation import CancelToken
-from modules.core.errors import Interrupted, ModelFileError, NoModelError, UnknownName
+from modules.core.errors import ModelFileError, NoModelError, UnknownName
 from modules.core.paths import Paths
 from modules.core.settings import Settings
 from modules.library.hashing import folder_sha256, legacy_hash, sha256_of_file, weight_files
@@ -214,8 +214,8 @@ class CheckpointLibrary:
         with self._changing:
             lock = self._hashing.setdefault(path, threading.Lock())
         while not lock.acquire(timeout=0.1):
-            if token is not None and token.interrupted:
-                raise Interrupted
+            if token is not None:
+                token.check_interrupted()
         try:
             yield
         finally:

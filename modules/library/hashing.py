@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modules.core.cancellation import CancelToken
-from modules.core.errors import Interrupted, ModelFileError
+from modules.core.errors import ModelFileError
 
 BLOCK = 4 * 2**20  # bytes; large enough that Python's share of the time does not show
 WEIGHT_SUFFIXES = (".safetensors", ".bin")
@@ -27,8 +27,8 @@ def sha256_of_file(path: Path, token: CancelToken | None = None) -> str:
     try:
         with path.open("rb", buffering=0) as file:
             while count := file.readinto(buffer):
-                if token is not None and token.interrupted:
-                    raise Interrupted
+                if token is not None:
+                    token.check_interrupted()
                 digest.update(view[:count])
     except OSError as error:
         raise ModelFileError(f"Cannot read {path}: {error.strerror}. Refresh the list of checkpoints.") from error

@@ -5,9 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 
 from modules.core.cancellation import CancelToken
-from modules.families.architecture import ModelArchitecture
+from modules.core.errors import ModelFileError
+from modules.families.architecture import ClipTextArchitecture, ModelArchitecture
 from modules.families.base import LoadedModel
 from modules.families.clip import ClipTextEncoder, build_clip_text
 from modules.families.unet import build_unet
@@ -21,6 +23,8 @@ from modules.loading.single_file import open_single_file
 from modules.loading.source import ComponentSource
 from modules.prompting.tokenizer import ClipTokenizer, shipped_tokenizer
 from modules.sampling.prediction import DiscreteNoise, Epsilon, Velocity
+
+CHUNK_TOKENS = 77
 
 
 def load_checkpoint(
@@ -52,7 +56,12 @@ def load_checkpoint(
     on_progress(0.0)
     source = open_diffusers_folder(path) if path.is_dir() else open_single_file(path, config)
     architecture = source.architecture
-    unet, vae, text = build_unet(architecture.unet), build_vae(architecture.vae), build_clip_text(architecture.text)
+    tokenizer = ClipTokenizer.from_folder(architecture.tokenizer) if architecture.tokenizer else shipped_tokenizer()
+    _check_tokenizer(tokenizer, architecture.text, source=path.name)
+    try:
+        unet, vae, text = build_unet(architecture.unet), build_vae(architecture.vae), build_clip_text(architecture.text)
+    except (ValueError, TypeError, ArithmeticError, StrictDataclassError) as error:
+        raise ModelFileError(f"“{path.name}” describes networks that cannot be built: {error}.") from error
 
     def placement(module: torch.nn.Module, component: ComponentSource, dtype: torch.dtype) -> Placement:
         shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
@@ -70,7 +79,6 @@ def load_checkpoint(
         placement(text, source.text, precision.text),
     ]
     fill(placements, on_progress=on_progress, token=token)
-    tokenizer = ClipTokenizer.from_folder(architecture.tokenizer) if architecture.tokenizer else shipped_tokenizer()
     return LoadedModel(
         family=source.family,
         network=unet,
@@ -84,6 +92,15 @@ def load_checkpoint(
         dtype=precision.network,
         layout=choose_layout(device, precision.network),
     )
+
+
+def _check_tokenizer(tokenizer: ClipTokenizer, text: ClipTextArchitecture, *, source: str) -> None:
+    """Refuse a text encoder that does not know the tokens it will be given: a GPU would not survive the first one."""
+    if tokenizer.end_id >= text.vocab_size or text.max_position_embeddings < CHUNK_TOKENS:
+        raise ModelFileError(
+            f"The text encoder of “{source}” knows {text.vocab_size} tokens at {text.max_position_embeddings} places; "
+            f"its tokenizer makes {tokenizer.end_id + 1} tokens for {CHUNK_TOKENS} places. It cannot be used."
+        )
 
 
 def _noise(architecture: ModelArchitecture) -> DiscreteNoise:

@@ -39,6 +39,8 @@ def fit_to_weights(
         raise ModelFileError(
             f"“{source}” is incomplete: {error} is missing, without which the sizes of its networks are unknown."
         ) from error
+    except (ValueError, ArithmeticError) as error:  # a tensor of too few dimensions, or of size 0
+        raise ModelFileError(f"“{source}” is damaged: the shapes of its weights make no network.") from error
 
 
 def _unet(shapes: Shapes, base: UNetArchitecture) -> UNetArchitecture:

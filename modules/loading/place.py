@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from modules.core.cancellation import CancelToken
-from modules.core.errors import Interrupted
 from modules.loading.mapped import StoredTensor
 
 MAX_THREADS = 4  # more only wait for memory
@@ -73,7 +72,7 @@ def _convert_all(
         for (index, name, stored, _), future in zip(wanted, futures, strict=True):
             if token is not None and token.interrupted:
                 pool.shutdown(cancel_futures=True)
-                raise Interrupted
+                token.check_interrupted()
             yield index, name, future.result()
             sofar += stored.nbytes
             if (percent := 100 * sofar // total) > shown:

@@ -17,7 +17,7 @@ from modules.loading.source import ComponentSource, ModelSource
 from modules.loading.weights_file import open_weights
 
 # Beside the weights: a buffer of old transformers versions, and remains of the whole CLIP model in merged checkpoints.
-IGNORED_TEXT = ("embeddings.position_ids", "logit_scale", "text_projection")
+IGNORED_TEXT = ("embeddings.position_ids", "logit_scale", "text_projection", "vision_model.", "visual_projection")
 IGNORED_VAE = ("loss.", "model_ema.")
 
 _Tensors = dict[str, StoredTensor]

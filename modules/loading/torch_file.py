@@ -7,6 +7,7 @@ import io
 import math
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, cast
@@ -22,7 +23,11 @@ ZIP_MAGIC = b"PK\x03\x04"
 LEGACY_MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
 MAX_PICKLE_BYTES = 256 * 2**20  # of a full training checkpoint it is about 1 MB
+MAX_BYTE_ORDER_BYTES = 16
 MAX_NAME_CHARACTERS = 1000
+
+# What `zipfile` raises for archives that are damaged, encrypted or of a kind it does not know.
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError)
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # of a zip entry: signature, …, length of name, length of extra field
 
@@ -112,10 +117,11 @@ def _read_zip(file: MappedFile) -> tuple[object, Callable[[StorageRecord], _Bloc
         with zipfile.ZipFile(file.path) as archive:
             entries = {entry.filename: entry for entry in archive.infolist()}
             folder = _folder(file, entries)
-            pickle = _small_entry(file, archive, entries[f"{folder}data.pkl"])
-            if f"{folder}byteorder" in entries and archive.read(f"{folder}byteorder") != b"little":
+            pickle = _small_entry(file, archive, entries[f"{folder}data.pkl"], MAX_PICKLE_BYTES)
+            order = entries.get(f"{folder}byteorder")
+            if order and _small_entry(file, archive, order, MAX_BYTE_ORDER_BYTES) != b"little":
                 raise ModelFileError(f"“{file.path.name}” was written on a big-endian machine and cannot be read here.")
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except _ZIP_ERRORS as error:
         raise ModelFileError(f"“{file.path.name}” is truncated or damaged: {error}. Download it again.") from error
 
     def find_block(storage: StorageRecord) -> _Block:
@@ -137,9 +143,11 @@ def _folder(file: MappedFile, entries: dict[str, zipfile.ZipInfo]) -> str:
     return folders[0]
 
 
-def _small_entry(file: MappedFile, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    if entry.file_size > MAX_PICKLE_BYTES:
-        raise ModelFileError(f"“{file.path.name}” is damaged: its pickle claims to have {entry.file_size:,} bytes.")
+def _small_entry(file: MappedFile, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> bytes:
+    if entry.file_size > limit:
+        raise ModelFileError(
+            f"“{file.path.name}” is damaged: its {entry.filename} claims to have {entry.file_size:,} bytes."
+        )
     return archive.read(entry)
 
 
@@ -171,7 +179,7 @@ def _read_legacy(file: MappedFile) -> tuple[object, Callable[[StorageRecord], _B
         case _:
             raise ModelFileError(f"“{name}” was written on a big-endian machine and cannot be read here.")
     pickle = read_pickle(stream, source=name)
-    keys = [str(key) for _, key in _entries(read_pickle(stream, source=name).value)]
+    keys = [key for _, key in _entries(read_pickle(stream, source=name).value) if isinstance(key, str)]
     if not pickle.storages.keys() <= set(keys):
         raise ModelFileError(f"“{name}” is damaged: its list of storages does not fit its content.")
     blocks = _legacy_blocks(file, [pickle.storages[key] for key in keys if key in pickle.storages])

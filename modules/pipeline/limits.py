@@ -7,7 +7,7 @@ from modules.hardware.memory import available_bytes
 
 
 def check_memory(model: LoadedModel, request: Txt2Img) -> None:
-    """Compare the least memory that `request` needs, for decoding one picture, with what is there.
+    """Compare the least memory that `request` needs, for sampling a batch or decoding one picture, with what is there.
 
     An accelerator says by itself when its memory is full; a CPU's system lets a program allocate and then kills it.
 
@@ -16,10 +16,11 @@ def check_memory(model: LoadedModel, request: Txt2Img) -> None:
     """
     if model.device.type != "cpu":
         return
-    needed = model.vae.decoding_bytes(request.width, request.height)
+    width, height, batch = request.width, request.height, request.batch_size
+    needed = max(model.vae.decoding_bytes(width, height), model.sampling_bytes(width, height, batch))
     available = available_bytes(model.device)
     if needed > available:
         raise OutOfMemoryError(
-            f"A picture of {request.width}×{request.height} needs about {needed / 2**30:.1f} GiB of memory to be "
-            f"decoded; {available / 2**30:.1f} GiB are free. Choose a smaller width or height."
+            f"{width}×{height} in batches of {batch} needs about {needed / 2**30:.1f} GiB of memory; "
+            f"{available / 2**30:.1f} GiB are free. Choose a smaller width, height or batch size."
         )

@@ -81,7 +81,9 @@ class PipelineRunner:
         """Return the model of the job's settings, loading and hashing its file when that is new."""
         file = self._checkpoints.default(context.job.settings)
         model = self._cache.get(file, lambda fraction: context.loading(file.name, fraction), context.token)
-        self._loaded = self._checkpoints.hashed(file, context.token)
+        # The file of a model in memory may be gone by now; its hash was taken when it was loaded.
+        if self._loaded is None or self._loaded.path != file.path or file.path.exists():
+            self._loaded = self._checkpoints.hashed(file, context.token)
         context.checkpoint = self._loaded
         return Loaded(file=self._loaded, model=model)
 

@@ -76,6 +76,7 @@ def _encode(model: LoadedModel, text: str, request: Txt2Img, settings: Settings)
 
 def _run_batch(run: Txt2ImgRun, batch: int) -> None:
     """Sample the pictures of one batch together, then decode and deliver them one by one."""
+    run.context.token.begin_batch()
     watch = StepWatch(run.context, run.loaded.model, batch=batch, batches=run.request.batch_count)
     try:
         latents = _sample_batch(run, batch, watch)
@@ -90,7 +91,6 @@ def _run_batch(run: Txt2ImgRun, batch: int) -> None:
 def _sample_batch(run: Txt2ImgRun, batch: int, watch: StepWatch) -> Tensor:
     """Return the finished latents [B, C, h, w] of one batch."""
     request, settings, model = run.request, run.settings, run.loaded.model
-    run.context.token.check()
     first = request.seed + batch * request.batch_size
     eta = effective_eta(request, settings)
     side = model.latent_format.downscale
@@ -116,7 +116,7 @@ def _sample_batch(run: Txt2ImgRun, batch: int, watch: StepWatch) -> Tensor:
 def _deliver_batch(run: Txt2ImgRun, batch: int, latents: Tensor, token: CancelToken) -> None:
     """Decode and deliver the pictures of a batch, as long as `token` allows."""
     for index in range(len(latents)):
-        token.check()
+        token.check_interrupted()
         offset = batch * run.request.batch_size + index
         seed = run.request.seed + offset
         text = infotext(

@@ -233,10 +233,12 @@ def test_two_threads_hash_a_file_once(tmp_path: Path, models: Path, monkeypatch:
     found = library(tmp_path)
     file = found.find("a")
     calls: list[Path] = []
+    begun, may_end = threading.Event(), threading.Event()
 
     def slow(path: Path, _token: CancelToken | None) -> str:
         calls.append(path)
-        time.sleep(0.3)
+        begun.set()
+        assert may_end.wait(60)
         return sha("a.ckpt")
 
     monkeypatch.setattr(checkpoints, "sha256_of_file", slow)
@@ -244,11 +246,12 @@ def test_two_threads_hash_a_file_once(tmp_path: Path, models: Path, monkeypatch:
     threads = [threading.Thread(target=lambda: results.append(found.hashed(file).sha256)) for _ in range(3)]
     for thread in threads:
         thread.start()
-    time.sleep(0.1)
+    assert begun.wait(60)
     token = CancelToken()
     token.interrupt()
     with pytest.raises(Interrupted):  # who waits for another thread's hash may give up
         found.hashed(file, token)
+    may_end.set()
     for thread in threads:
         thread.join()
     assert results == [sha("a.ckpt")] * 3

@@ -105,6 +105,13 @@ def test_an_encrypted_archive_is_refused(tmp_path: Path) -> None:
         read(path)
 
 
+def test_damaged_names_in_an_archive(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.ckpt", {"w": torch.ones(1000)}, legacy=False)
+    path.write_bytes(path.read_bytes().replace(b"x/data.pkl", b"x/d\xd0ta.pkl"))
+    with pytest.raises(ModelFileError, match=r"“x\.ckpt” is truncated or damaged"):
+        read(path)
+
+
 def test_another_zip_archive_is_no_model(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.ckpt", "w") as archive:
         archive.writestr("photo.png", b"x")

@@ -36,6 +36,14 @@ NOT_NEEDED = {
 }
 """Flags of A1111 that people have in their start files, with the reason why they have nothing to do here."""
 
+FOR_LATER = {
+    "vae_dir": "VAEs",
+    "lora_dir": "LoRA files",
+    "embeddings_dir": "embeddings",
+    "hypernetwork_dir": "hypernetworks",
+}
+"""Flags that say where things are which this version does not use yet."""
+
 CPU_PARTS = ("all", "sd")
 OTHER_PARTS = ("interrogate", "gfpgan", "bsrgan", "esrgan", "scunet", "codeformer")  # A1111's, which Easel has not
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -163,6 +171,8 @@ def flags_from(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -
     given = dict(vars(arguments))
     for name in (name for name in NOT_NEEDED if name in given):
         log.warning("%s has no effect: %s.", _option(name), NOT_NEEDED[name])
+    for name in (name for name in FOR_LATER if name in given):
+        log.warning("%s has no effect yet: this version does not use %s.", _option(name), FOR_LATER[name])
     if "use_cpu" in given:
         given["use_cpu"] = _cpu_parts(given["use_cpu"])
     if "gradio_auth_path" in given:

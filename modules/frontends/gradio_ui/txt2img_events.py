@@ -7,6 +7,7 @@ and fetches the pictures when it is over, whether or not the page was reloaded m
 
 import contextlib
 import html
+import logging
 from typing import Any
 
 import gradio as gr
@@ -26,8 +27,10 @@ from modules.frontends.gradio_ui.outcome import (
 )
 from modules.frontends.gradio_ui.txt2img_tab import Txt2ImgTab
 from modules.prompting.chunks import count_tokens
-from modules.prompting.styles import apply_styles, read_styles
+from modules.prompting.styles import Style, StylesFileError, apply_styles, read_styles
 from modules.prompting.tokenizer import shipped_tokenizer
+
+log = logging.getLogger(__name__)
 
 Outcome = tuple[Any, Any, Any, Any]
 """New values of gallery, generation info, infotext and log; `unchanged()` for what stays as it is."""
@@ -76,7 +79,15 @@ class Txt2ImgEvents:
 
     def style_names(self) -> list[str]:
         """Return the names of the saved styles."""
-        return [style.name for style in read_styles(self._backend.paths.styles_file)]
+        return [style.name for style in self._styles()]
+
+    def _styles(self) -> list[Style]:
+        """Read the styles; none from a file that cannot be read, which the log says."""
+        try:
+            return read_styles(self._backend.paths.styles_file)
+        except StylesFileError as error:
+            log.warning("%s", error)
+            return []
 
     def remembered(self, memory: list[Any] | None) -> list[Any]:
         """Return the form as this browser last submitted it, the styles that there are now, and the token counts."""
@@ -95,7 +106,7 @@ class Txt2ImgEvents:
     def count(self, prompt: str, negative_prompt: str, styles: list[str]) -> tuple[str, str]:
         """Count the tokens of both prompts with the chosen styles merged in."""
         backtrack = self._backend.settings.snapshot().comma_padding_backtrack
-        chosen = [style for style in read_styles(self._backend.paths.styles_file) if style.name in styles]
+        chosen = [style for style in self._styles() if style.name in styles]
 
         def counted(text: str, parts: list[str]) -> str:
             tokens = count_tokens(apply_styles(text, parts), shipped_tokenizer(), backtrack=backtrack)

@@ -25,9 +25,10 @@ def generation_answer(
         send_images: whether the pictures (PNG, base64) are in the answer.
     """
     images = [b64encode(image.data).decode("ascii") for image in result.images] if send_images else []
-    info = json.dumps(generation_info(job, request, result), ensure_ascii=False)
+    # ASCII with escapes: JSON can say halves of surrogate pairs, which a client may send, and UTF-8 cannot.
+    info = json.dumps(generation_info(job, request, result))
     answer = {"images": images, "parameters": parameters, "info": info}
-    return json.dumps(answer, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return json.dumps(answer, allow_nan=False, separators=(",", ":")).encode()
 
 
 def generation_info(job: Job, request: Txt2Img, result: GenerationResult) -> dict[str, Any]:

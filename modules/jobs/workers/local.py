@@ -131,8 +131,7 @@ class LocalWorker:
         return runner
 
     def _ready(self, runner: Runner | None, token: CancelToken) -> Runner:
-        if token.interrupted:
-            raise Interrupted
+        token.check_interrupted()
         if runner is None:
             runner = self._make_runner()
             self._capabilities = runner.describe()

@@ -110,7 +110,7 @@ def test_it_stops_at_once_although_a_page_listens_and_a_request_waits(data: Path
             began = time.monotonic()
             assert running.stop() == 0
             # a step, and the grace for the event stream
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 30
         # the one who waited was still answered
         assert answer.result().json()["images"] == []
         assert not any("Traceback" in line for line in running.lines)
@@ -123,7 +123,7 @@ def test_events_arrive_one_by_one(data: Path, port: int) -> None:
             began = time.monotonic()
             lines = [line for line, _ in zip(events.iter_lines(), range(5), strict=False) if line]
             assert lines == ["data: 0", "data: 1", "data: 2"]
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 30
         running.stop()
 
 

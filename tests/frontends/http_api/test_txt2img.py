@@ -355,3 +355,10 @@ def test_many_requests_wait_without_a_thread_each(
         assert client.get("/sdapi/v1/options").status_code == 200
         runner.gate.release(60)
         assert {reply.result().status_code for reply in replies} == {200}
+
+
+def test_half_surrogates_come_back_as_they_were_sent(client: TestClient) -> None:
+    body = b'{"steps": 1, "comments": {"note": "\\ud800"}, "send_images": false}'
+    reply = client.post("/sdapi/v1/txt2img", content=body, headers={"content-type": "application/json"})
+    assert reply.status_code == 200
+    assert b"\\ud800" in reply.content
