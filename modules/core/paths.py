@@ -32,8 +32,8 @@ class Paths:
         default_config: the LDM yaml given by `--config`.
         settings_file: `config.json`.
         styles_file: `styles.csv`.
-        database: the SQLite file for caches and history.
-        temporary: the page's temporary files, cleaned at start.
+        database: the SQLite file, which holds the hashes of model files.
+        temporary: the page's copies of the pictures it shows.
     """
 
     data: Path

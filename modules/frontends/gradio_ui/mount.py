@@ -3,6 +3,7 @@
 import hashlib
 import html
 import os
+import time
 from pathlib import Path
 
 import gradio as gr
@@ -17,6 +18,7 @@ from modules.frontends.gradio_ui.theme import easel_theme
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ASSETS / "js"
 STYLES = ASSETS / "css"
+SECONDS_KEPT = 24 * 3600
 
 
 def mount_page(app: FastAPI, backend: Backend) -> FastAPI:
@@ -27,6 +29,7 @@ def mount_page(app: FastAPI, backend: Backend) -> FastAPI:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     # Read by Gradio whenever it makes a component; its default is a folder that all programs of the machine share.
     os.environ["GRADIO_TEMP_DIR"] = str(backend.paths.temporary)
+    _forget_old_copies(backend.paths.temporary)
     scripts = f"page-scripts/{_version(SCRIPTS)}"
     app.mount(f"/{scripts}", StaticFiles(directory=SCRIPTS))
     return gr.mount_gradio_app(  # pyright: ignore[reportUnknownMemberType]  # its `auth` is untyped
@@ -41,6 +44,16 @@ def mount_page(app: FastAPI, backend: Backend) -> FastAPI:
         ssr_mode=False,
         show_error=True,
     )
+
+
+def _forget_old_copies(folder: Path) -> None:
+    """Delete the page's copies of pictures that a server left behind when it ended without notice.
+
+    Only those older than a day: another server may be using the same data folder.
+    """
+    for path in folder.rglob("*"):
+        if path.is_file() and time.time() - path.stat().st_mtime > SECONDS_KEPT:
+            path.unlink(missing_ok=True)
 
 
 def _head(flags: Flags, scripts: str) -> str:
