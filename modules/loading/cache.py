@@ -12,6 +12,7 @@ from modules.hardware.attention import prepare_attention
 from modules.hardware.dtype import Precision
 from modules.hardware.memory import release
 from modules.library.checkpoints import CheckpointFile
+from modules.library.hashing import weight_files
 from modules.loading.build import load_checkpoint
 
 
@@ -23,7 +24,7 @@ class ModelCache:
         self._device = device
         self._precision = precision
         self._source: tuple[Path, Path | None] | None = None
-        self._modified: int | None = None
+        self._modified: tuple[int, ...] | None = None
         self._model: LoadedModel | None = None
 
     def get(self, file: CheckpointFile, on_progress: Callable[[float], None], token: CancelToken) -> LoadedModel:
@@ -39,8 +40,8 @@ class ModelCache:
                 was released first, so that two never need to fit in memory together.
             Interrupted: the token was interrupted.
         """
-        source, modified = (file.path, file.config), _modified(file.path)
-        # A file that was deleted since (no time of change) does not make the model in memory any worse.
+        source, modified = (file.path, file.config), _modified(file)
+        # A file that was deleted since (no times of change) does not make the model in memory any worse.
         if self._model is not None and source == self._source and modified in (self._modified, None):
             return self._model
         self.clear()
@@ -62,9 +63,12 @@ class ModelCache:
         release(self._device)
 
 
-def _modified(path: Path) -> int | None:
-    """Time of the last change in ns, None for a missing file."""
+def _modified(file: CheckpointFile) -> tuple[int, ...] | None:
+    """Times of the last change in ns of all that the model is made from; None when a part is missing."""
+    parts = [file.path / name for name in weight_files(file.path)] if file.path.is_dir() else [file.path]
+    if file.config:
+        parts.append(file.config)
     try:
-        return path.stat().st_mtime_ns
+        return tuple(part.stat().st_mtime_ns for part in parts)
     except OSError:
         return None

@@ -38,6 +38,14 @@ def test_a_checkpoint_is_read_once_and_again_when_it_changed(tmp_path: Path, cac
     assert cache.get(file, fractions.append, CancelToken()) is not first
 
 
+def test_a_changed_yaml_is_read_again(tmp_path: Path, cache: ModelCache) -> None:
+    file = checkpoint(write_tiny_sd1(tmp_path))
+    first = cache.get(file, lambda _: None, CancelToken())
+    assert file.config
+    file.config.touch()
+    assert cache.get(file, lambda _: None, CancelToken()) is not first
+
+
 def test_a_loaded_checkpoint_outlives_its_file(tmp_path: Path, cache: ModelCache) -> None:
     file = checkpoint(write_tiny_sd1(tmp_path))
     first = cache.get(file, lambda _: None, CancelToken())
