@@ -82,6 +82,7 @@ def test_the_description_of_the_interface_lists_every_route(client: TestClient) 
         "/sdapi/v1/refresh-checkpoints",
         "/sdapi/v1/memory",
         "/sdapi/v1/prompt-styles",
+        "/sdapi/v1/png-info",
         "/internal/progress",
         "/internal/pending-tasks",
         "/internal/ping",
