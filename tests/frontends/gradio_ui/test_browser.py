@@ -78,12 +78,14 @@ def test_progress_and_preview_are_seen_meanwhile(page: Page, server: PageServer)
     expect(page).to_have_title("Easel")
 
 
-def test_nothing_moves_when_the_picture_arrives(page: Page) -> None:
+def test_nothing_moves_when_the_picture_arrives(page: Page, server: PageServer) -> None:
     stage = page.locator("#txt2img_gallery_container")
     before = stage.bounding_box()
+    server.gate.shut()
     generate(page)
     expect(page.locator(LIVE)).to_be_visible()
     assert stage.bounding_box() == before
+    server.gate.open()
     expect(page.locator(PICTURE)).to_be_visible()
     assert stage.bounding_box() == before
 
