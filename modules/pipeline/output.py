@@ -14,6 +14,9 @@ from modules.imaging.save import save_grid, save_picture
 from modules.pipeline.context import RunContext
 from modules.pipeline.prompts import Prompts
 
+MAX_GRID_PIXELS = 200_000_000
+"""A1111's limit (img_max_size_mp); larger files are hard to open, and Pillow takes them for an attack."""
+
 
 def deliver(
     context: RunContext,
@@ -65,6 +68,9 @@ def deliver_grid(context: RunContext, request: Txt2Img) -> None:
     settings, images = context.job.settings, context.images
     wanted = request.make_grid and (settings.grid_save or settings.return_grid)
     if not wanted or not images or (settings.grid_only_if_multiple and len(images) < 2):
+        return
+    if sum(image.width * image.height for image in images) > MAX_GRID_PIXELS:
+        context.notes.append(f"No grid was made: {len(images)} pictures of this size are too many for one file.")
         return
     pictures = [Image.open(io.BytesIO(image.data)) for image in images]
     sheet = image_grid(pictures, grid_rows(len(pictures), request.batch_size, settings.n_rows))

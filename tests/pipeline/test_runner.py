@@ -14,7 +14,7 @@ from modules.core.paths import resolve_paths
 from modules.core.settings import Settings, with_changes
 from modules.imaging.png import read_parameters
 from modules.library.checkpoints import CheckpointLibrary
-from modules.pipeline import limits
+from modules.pipeline import limits, output
 from modules.pipeline.runner import PipelineRunner
 from modules.storage.hashes import HashCache
 from tests.pipeline.running import UNSAVED, pixels, run
@@ -198,6 +198,13 @@ def test_a_grid_is_made_only_when_it_is_wanted(runner: PipelineRunner) -> None:
     assert len(run(runner, two, with_changes(UNSAVED, {"return_grid": False}))[0].images) == 2
     assert len(run(runner, CAT)[0].images) == 1
     assert len(run(runner, CAT, with_changes(UNSAVED, {"grid_only_if_multiple": False}))[0].images) == 2
+
+
+def test_a_grid_that_nobody_could_open_is_left_out(runner: PipelineRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "MAX_GRID_PIXELS", 64 * 64)
+    result, _ = run(runner, changed(batch_count=2), Settings(samples_save=False))
+    assert not any(image.is_grid for image in result.images)
+    assert "No grid was made" in result.notes[0]
 
 
 def test_grid_rows_follow_the_setting(runner: PipelineRunner) -> None:
