@@ -21,13 +21,9 @@ class Capabilities:
     Attributes:
         samplers: rows of the sampler drop-down.
         schedulers: rows of the schedule-type drop-down.
-        device: words for people ("cpu, bfloat16"), None until the worker's libraries are loaded.
-        loaded_checkpoint: title of the checkpoint in memory.
         device_memory: of an accelerator; None on a CPU.
     """
 
     samplers: tuple[SamplerInfo, ...] = SAMPLERS
     schedulers: tuple[SchedulerInfo, ...] = SCHEDULERS
-    device: str | None = None
-    loaded_checkpoint: str | None = None
     device_memory: MemoryUse | None = None

@@ -83,7 +83,6 @@ class LoadedModel:
         prediction: what the network predicts.
         noise: the noise levels it was trained on.
         latent_format: the space it samples in.
-        source_title: the file's name.
         device: where it computes.
         dtype: in which number format the network computes.
         layout: in which memory format the network computes.
@@ -96,7 +95,6 @@ class LoadedModel:
     prediction: Prediction
     noise: DiscreteNoise
     latent_format: LatentFormat
-    source_title: str
     device: torch.device
     dtype: torch.dtype
     layout: torch.memory_format

@@ -87,7 +87,6 @@ def load_checkpoint(
         prediction=Velocity() if architecture.prediction == "v" else Epsilon(),
         noise=_noise(architecture),
         latent_format=replace(source.family.latent_format, scale=architecture.scale_factor),
-        source_title=path.name,
         device=device,
         dtype=precision.network,
         layout=choose_layout(device, precision.network),

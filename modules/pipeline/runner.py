@@ -61,11 +61,7 @@ class PipelineRunner:
 
     def describe(self) -> Capabilities:
         """Say what this worker offers and in what state it is."""
-        return Capabilities(
-            device=f"{self._device}, {self._precision}",
-            loaded_checkpoint=self._loaded.title if self._loaded else None,
-            device_memory=device_memory(self._device),
-        )
+        return Capabilities(device_memory=device_memory(self._device))
 
     def _run(self, context: RunContext) -> None:
         loaded = self._load(context)

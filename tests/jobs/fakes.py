@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modules.core.cancellation import CancelToken
-from modules.core.capabilities import Capabilities
+from modules.core.capabilities import Capabilities, MemoryUse
 from modules.core.errors import Skipped
 from modules.core.events import Finished, ImageReady, JobEvent, ModelLoading, Preview, Progress
 from modules.core.job import Job
@@ -87,4 +87,4 @@ class FakeRunner:
             emit(Preview(job_id=job_id, data=f"{batch}.{step}".encode(), media_type="image/jpeg"))
 
     def describe(self) -> Capabilities:
-        return Capabilities(device="fake", loaded_checkpoint=f"after {len(self.ran)}")
+        return Capabilities(device_memory=MemoryUse(free=0, used=len(self.ran), total=100))

@@ -44,22 +44,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _request(arguments: argparse.Namespace) -> Txt2Img:
+    """Build the request; an argument has the name of its field."""
     sampler, scheduler = split_combined_name(arguments.sampler, arguments.scheduler)
-    return Txt2Img(
-        prompt=arguments.prompt,
-        negative_prompt=arguments.negative_prompt,
-        styles=tuple(arguments.styles),
-        sampler=sampler,
-        scheduler=scheduler,
-        steps=arguments.steps,
-        cfg_scale=arguments.cfg_scale,
-        seed=arguments.seed,
-        width=arguments.width,
-        height=arguments.height,
-        batch_count=arguments.batch_count,
-        batch_size=arguments.batch_size,
-        save_images=arguments.output is None,
-        make_grid=arguments.output is None,
+    given = {name: value for name, value in vars(arguments).items() if name in Txt2Img.model_fields}
+    wanted_elsewhere = arguments.output is not None
+    names = {"sampler": sampler, "scheduler": scheduler}
+    return Txt2Img.model_validate(
+        given | names | {"save_images": not wanted_elsewhere, "make_grid": not wanted_elsewhere}
     )
 
 

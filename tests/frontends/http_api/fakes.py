@@ -42,7 +42,7 @@ class PaintingRunner:
         return request
 
     def describe(self) -> Capabilities:
-        return Capabilities(device="paint", device_memory=self.device_memory)
+        return Capabilities(device_memory=self.device_memory)
 
     def __call__(self, job: Job, emit: Emit, token: CancelToken) -> None:
         self.jobs.append(job)

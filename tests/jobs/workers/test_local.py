@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from modules.core.cancellation import CancelToken
-from modules.core.capabilities import Capabilities
+from modules.core.capabilities import Capabilities, MemoryUse
 from modules.core.errors import Interrupted, NoModelError, Skipped
 from modules.core.events import Cancelled, Failed, Finished, ImageReady, JobEvent, Progress, Started
 from modules.core.job import Job
@@ -168,8 +168,7 @@ def test_the_description_follows_the_runner(free: tuple[LocalWorker, FakeRunner]
     last(worker, job("a"))
     last(worker, job("b"))
     # a description is taken with the model and the picture, so that of the last event is there at the latest
-    assert worker.describe().device == "fake"
-    assert worker.describe().loaded_checkpoint == "after 2"
+    assert worker.describe().device_memory == MemoryUse(free=0, used=2, total=100)
 
 
 def test_closing_ends_the_thread_and_refuses_further_jobs(worker: LocalWorker, runner: FakeRunner) -> None:
