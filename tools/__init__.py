@@ -1,0 +1,1 @@
+"""Programs for the people who build Easel; nothing that Easel itself needs."""

@@ -1,0 +1,1 @@
+"""Trains, checks and dresses up the small model that comes with Easel."""
