@@ -4,7 +4,7 @@ import contextlib
 import logging
 import re
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from modules.core.cancellation import CancelToken
 from modules.core.errors import ModelFileError, NoModelError, UnknownName
 from modules.core.paths import Paths
 from modules.core.settings import Settings
+from modules.library.checkpoint_info import CheckpointInfo, CheckpointInfos
+from modules.library.file_state import file_state
 from modules.library.hashing import folder_sha256, legacy_hash, sha256_of_file, weight_files
 from modules.library.name_index import NameIndex, Names, split_brackets
 from modules.library.scan import FoundCheckpoint, is_checkpoint_name, scan_checkpoints
@@ -75,6 +77,7 @@ class CheckpointLibrary:
         self._changing = threading.Lock()
         self._list: _CheckpointList | None = None
         self._hashing: dict[Path, threading.Lock] = {}
+        self._infos = CheckpointInfos()
 
     def refresh(self) -> None:
         """Search the folders again."""
@@ -106,6 +109,8 @@ class CheckpointLibrary:
     def default(self, settings: Settings) -> CheckpointFile:
         """Return the checkpoint that `settings` ask for, or the first one when they ask for none or for a missing one.
 
+        The demo model is chosen unasked only when there is nothing else.
+
         Raises:
             NoModelError: there are no checkpoints at all; the message names the folder to fill.
         """
@@ -119,8 +124,12 @@ class CheckpointLibrary:
             try:
                 return self.find(settings.sd_model_checkpoint)
             except UnknownName as error:
-                log.warning("%s Using %s.", error, files[0].name)
-        return files[0]
+                log.warning("%s Using %s.", error, self._first(files).name)
+        return self._first(files)
+
+    def info(self, file: CheckpointFile) -> CheckpointInfo:
+        """Return what `file` says about itself; its header is read when first asked for, and when it has changed."""
+        return self._infos.of(file.path, file.config)
 
     def hashed(self, file: CheckpointFile, token: CancelToken | None = None) -> CheckpointFile:
         """Return `file` with its hash, which is computed if it is not known; the list shows it from then on.
@@ -137,6 +146,9 @@ class CheckpointLibrary:
                 files = (result if other.path == file.path else other for other in self._list.files)
                 self._list = _CheckpointList(tuple(files))
         return result
+
+    def _first(self, files: Sequence[CheckpointFile]) -> CheckpointFile:
+        return next((file for file in files if not self.info(file).demo), files[0])
 
     def _current(self) -> "_CheckpointList":
         current = self._list
@@ -194,9 +206,9 @@ class CheckpointLibrary:
         return folder_sha256(dict(known))
 
     def _compute_file(self, path: Path, token: CancelToken | None) -> str:
-        before = _state(path)
+        before = file_state(path)
         sha256 = sha256_of_file(path, token)
-        if before == _state(path):  # else it is still being copied, and its hash means nothing later
+        if before == file_state(path):  # else it is still being copied, and its hash means nothing later
             self._hashes.put(path, sha256)
         return sha256
 
@@ -244,12 +256,3 @@ def _sort_key(name: str) -> list[tuple[int, int, str]]:
     """Sort without regard to case, and numbers by their value: a2 before a10."""
     parts = _NUMBER.split(name.casefold())
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
-
-
-def _state(path: Path) -> tuple[int, int] | None:
-    """Size and time of change; None for a missing file."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_size, stat.st_mtime_ns

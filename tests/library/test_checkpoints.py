@@ -12,10 +12,12 @@ from modules.core.errors import Interrupted, ModelFileError, NoModelError, Unkno
 from modules.core.flags import Flags
 from modules.core.paths import resolve_paths
 from modules.core.settings import Settings
-from modules.library import checkpoints
+from modules.library import checkpoint_info, checkpoints
 from modules.library.checkpoints import CheckpointFile, CheckpointLibrary
 from modules.library.hashing import folder_sha256, legacy_hash
+from modules.library.safetensors_header import SafetensorsHeader, read_header
 from modules.storage.hashes import HashCache
+from tests.safetensors_headers import write_demo, write_header
 
 
 @pytest.fixture
@@ -295,6 +297,59 @@ def test_the_default(tmp_path: Path, models: Path, caplog: pytest.LogCaptureFixt
     assert found.default(Settings(sd_model_checkpoint="deleted.safetensors")).name == "a.ckpt"
     assert "“deleted.safetensors”" in caplog.text
     assert "Using a.ckpt" in caplog.text
+
+
+def test_the_demo_model_is_chosen_unasked_only_when_it_is_alone(
+    tmp_path: Path, models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_demo(models)
+    found = library(tmp_path)
+    assert names(found) == ["easel-demo.safetensors"]  # the folder of its text encoder is none
+    assert found.default(Settings()).name == "easel-demo.safetensors"
+    assert found.default(Settings(sd_model_checkpoint="deleted.safetensors")).name == "easel-demo.safetensors"
+    put(models, "z.ckpt", "zz.safetensors")
+    found.refresh()
+    caplog.clear()
+    assert found.default(Settings()).name == "z.ckpt"
+    assert found.default(Settings(sd_model_checkpoint="easel-demo")).name == "easel-demo.safetensors"
+    assert caplog.records == []
+    assert found.default(Settings(sd_model_checkpoint="deleted.safetensors")).name == "z.ckpt"
+    assert "Using z.ckpt" in caplog.text
+
+
+def test_what_checkpoints_say_is_read_when_asked_for_and_once(
+    tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def reading(path: Path) -> SafetensorsHeader | None:
+        read.append(path.name)
+        return read_header(path)
+
+    monkeypatch.setattr(checkpoint_info, "read_header", reading)
+    write_demo(models)
+    put(models, *(f"m{number}.safetensors" for number in range(1000)))
+    found = library(tmp_path)
+    assert len(found.all()) == 1001
+    assert read == []
+    for _ in range(2):
+        assert found.default(Settings()).name == "m0.safetensors"
+        assert found.info(found.find("easel-demo")).size == (128, 128)
+        found.refresh()
+    assert read == ["easel-demo.safetensors", "m0.safetensors"]
+
+
+def test_the_given_configuration_describes_a_checkpoint_without_its_own(tmp_path: Path, models: Path) -> None:
+    shapes = {
+        "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": [320, 1024],
+        "cond_stage_model.model.ln_final.weight": [1024],
+    }
+    write_header(models / "v2.safetensors", {}, shapes)
+    given = tmp_path / "given.yaml"
+    given.write_text("model: {params: {parameterization: v}}")
+    for config, side in ((given, 768), (None, 512)):
+        found = library(tmp_path, config=config)
+        assert found.info(found.find("v2")).size == (side, side)
 
 
 def test_without_any_checkpoint_the_folder_to_fill_is_named(tmp_path: Path, models: Path) -> None:

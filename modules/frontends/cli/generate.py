@@ -33,8 +33,8 @@ def _parser() -> argparse.ArgumentParser:
     wish.add_argument("--scheduler", default=DEFAULTS.scheduler, help="schedule type")
     wish.add_argument("--cfg-scale", type=float, default=DEFAULTS.cfg_scale)
     wish.add_argument("--seed", type=int, default=DEFAULTS.seed, help="-1 draws one")
-    wish.add_argument("--width", type=int, default=DEFAULTS.width, help="px")
-    wish.add_argument("--height", type=int, default=DEFAULTS.height, help="px")
+    wish.add_argument("--width", type=int, help="px; the checkpoint's own size otherwise")
+    wish.add_argument("--height", type=int, help="px; likewise")
     wish.add_argument("--batch-count", type=int, default=DEFAULTS.batch_count)
     wish.add_argument("--batch-size", type=int, default=DEFAULTS.batch_size)
     wish.add_argument("--checkpoint", help="title, name or hash of the checkpoint; the settings' one otherwise")
@@ -46,7 +46,8 @@ def _parser() -> argparse.ArgumentParser:
 def _request(arguments: argparse.Namespace) -> Txt2Img:
     """Build the request; an argument has the name of its field."""
     sampler, scheduler = split_combined_name(arguments.sampler, arguments.scheduler)
-    given = {name: value for name, value in vars(arguments).items() if name in Txt2Img.model_fields}
+    fields = Txt2Img.model_fields
+    given = {name: value for name, value in vars(arguments).items() if name in fields and value is not None}
     wanted_elsewhere = arguments.output is not None
     names = {"sampler": sampler, "scheduler": scheduler}
     return Txt2Img.model_validate(
@@ -105,10 +106,11 @@ def run(argv: Sequence[str], build_backend: Callable[[Flags], Backend]) -> int:
 
 
 def _run_job(backend: Backend, request: Txt2Img, arguments: argparse.Namespace) -> int:
-    overrides: dict[str, object] = {}
-    if arguments.checkpoint:
-        overrides["sd_model_checkpoint"] = backend.checkpoints.find(arguments.checkpoint).title
-    job_id = backend.jobs.submit(request, overrides=overrides).job_id
+    checkpoints, wanted = backend.checkpoints, arguments.checkpoint
+    chosen = checkpoints.find(wanted) if wanted else checkpoints.default(backend.settings.snapshot())
+    native = checkpoints.info(chosen).size._asdict()
+    request = request.model_copy(update={side: px for side, px in native.items() if getattr(arguments, side) is None})
+    job_id = backend.jobs.submit(request, overrides={"sd_model_checkpoint": chosen.title}).job_id
     try:
         last = _follow(backend, job_id, saved_by_worker=arguments.output is None)
     except KeyboardInterrupt:

@@ -48,6 +48,14 @@ def no_model_html(folder: str) -> str:
     )
 
 
+def demo_html(folder: str) -> str:
+    """Return the line that says that the chosen checkpoint is the demo model, and where real ones go."""
+    return (
+        '<p class="demo-line" role="status"><strong>Demo model</strong>, comes with Easel: simple shapes and '
+        f"landscapes. Put real checkpoints into <code>{html.escape(folder)}</code> and press refresh.</p>"
+    )
+
+
 def footer_html() -> str:
     """Return the line at the foot of the page."""
     return (

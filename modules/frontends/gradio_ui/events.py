@@ -22,15 +22,22 @@ def on_light(
     outputs: Sequence[Component] = (),
     *,
     js: str | None = None,
-) -> None:
-    """Answer at once, past Gradio's queue; for handlers that take a few milliseconds, or for `js` alone."""
-    listener(
+) -> Any:
+    """Answer at once, past Gradio's queue; for handlers that take a few milliseconds, or for `js` alone.
+
+    Inputs arrive as the browser sent them.
+
+    Returns:
+        The dependency, for `.then`.
+    """
+    return listener(
         handler,
         list(inputs),
         list(outputs),
         js=js,
         queue=False,
         show_progress="hidden",
+        preprocess=False,
         trigger_mode="always_last",
         api_visibility="private",
     )

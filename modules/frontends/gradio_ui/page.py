@@ -1,5 +1,7 @@
 """The whole page, put together from its parts."""
 
+from typing import Any
+
 import gradio as gr
 
 from modules.core.version import NAME
@@ -17,16 +19,23 @@ CACHE_AGE_SECONDS = 86_400
 def build_page(backend: Backend) -> gr.Blocks:
     """Return the page, not yet served."""
     checkpoints, txt2img = CheckpointEvents(backend), Txt2ImgEvents(backend)
+
+    def up_to_date(*known: Any) -> list[Any]:
+        shown = checkpoints.shown()
+        return [*shown, *txt2img.remembered(shown.defaults, *known)]
+
     with gr.Blocks(
         title=NAME, analytics_enabled=False, fill_width=True, delete_cache=(CACHE_CHECK_SECONDS, CACHE_AGE_SECONDS)
     ) as page:
         bar = checkpoints.build()
         with gr.Tabs(elem_id="tabs"), gr.Tab("txt2img", id="txt2img", elem_id="tab_txt2img"):
-            tab = build_txt2img_tab(backend.jobs.describe(), txt2img.style_names())
+            tab = build_txt2img_tab(backend.jobs.describe(), txt2img.style_names(), checkpoints.defaults())
         html_block(footer_html(), "footer")
-        checkpoints.connect(bar)
         txt2img.connect(tab)
+        for changed in checkpoints.connect(bar):
+            txt2img.follow_checkpoint(tab, changed.then, bar.defaults)
         # The page is built once; what may have changed since is brought up to date whenever it is opened.
-        on_light(page.load, checkpoints.shown, [], bar.shown())
-        on_light(page.load, txt2img.remembered, [tab.memory], [*tab.form(), *tab.counters()])
+        known = [tab.memory, tab.followed, *tab.followers()]
+        opened = on_light(page.load, up_to_date, known, [*bar.shown(), *tab.restored()])
+        txt2img.count_after(tab, opened.then)
     return page

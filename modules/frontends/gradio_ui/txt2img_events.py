@@ -11,12 +11,14 @@ import logging
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from modules.core.errors import EaselError, UnknownName
 from modules.frontends.backend import Backend
 from modules.frontends.gradio_ui.components import token_count_html
-from modules.frontends.gradio_ui.events import on_light, on_queued, unchanged
+from modules.frontends.gradio_ui.events import Listener, on_light, on_queued, unchanged
 from modules.frontends.gradio_ui.form import LABELS, read_form
+from modules.frontends.gradio_ui.model_defaults import Followers, ModelDefaults, follow, suggestions_html
 from modules.frontends.gradio_ui.outcome import (
     GenerationInfo,
     gallery_files,
@@ -89,19 +91,44 @@ class Txt2ImgEvents:
             log.warning("%s", error)
             return []
 
-    def remembered(self, memory: list[Any] | None) -> list[Any]:
-        """Return the form as this browser last submitted it, the styles that there are now, and the token counts."""
+    def remembered(self, shown: str, memory: list[Any] | None, followed: str, *now: Any) -> list[Any]:
+        """Return the form as this browser last submitted it, with the styles and the checkpoint that there are now.
+
+        Args:
+            shown: defaults of the checkpoint that is chosen now.
+            memory: see `Txt2ImgTab.memory`; None if nothing was submitted yet.
+            followed: defaults that the form on the page has followed.
+            now: the fields that follow, as they are on the page.
+        """
         names = self.style_names()
         form = dict(zip(LABELS, memory or [], strict=False))
         try:
             read_form(form)
         except EaselError:
             form = {}
-        styles = [name for name in form.pop("styles", []) if name in names]
-        fields = {name: form.get(name, unchanged()) for name in LABELS}
-        fields["styles"] = gr.Dropdown(choices=names, value=styles)
-        counts = self.count(form["prompt"], form["negative_prompt"], styles) if form else (unchanged(), unchanged())
-        return [*fields.values(), *counts]
+        if memory and form:
+            followed, now = memory[-1], tuple(form[name] for name in Followers._fields)
+        defaults = ModelDefaults.from_json(shown)
+        changes = follow(Followers(*now), ModelDefaults.from_json(followed), defaults)
+        fields: dict[str, Any] = {name: form.get(name, unchanged()) for name in LABELS} | changes
+        styles = [name for name in form.get("styles", []) if name in names]
+        fields["styles"] = gr.Dropdown(choices=names, value=styles, multiselect=True)
+        return [*fields.values(), shown, suggestions_html(defaults)]
+
+    def follow(self, shown: str, followed: str, *now: Any) -> list[Any]:
+        """Bring the fields that follow the checkpoint from the defaults `followed` to those of the one that is `shown`.
+
+        Args:
+            shown: defaults of the checkpoint that is chosen now.
+            followed: defaults that the form has followed.
+            now: the fields, as they are in the form.
+        """
+        if shown == followed:
+            return [unchanged() for _ in (*Followers._fields, shown, followed)]
+        defaults = ModelDefaults.from_json(shown)
+        changes = follow(Followers(*now), ModelDefaults.from_json(followed), defaults)
+        fields = [changes.get(name, unchanged()) for name in Followers._fields]
+        return [*fields, shown, suggestions_html(defaults)]
 
     def count(self, prompt: str, negative_prompt: str, styles: list[str]) -> tuple[str, str]:
         """Count the tokens of both prompts with the chosen styles merged in."""
@@ -127,15 +154,26 @@ class Txt2ImgEvents:
             results,
             js="(...values) => window.easel.generate(...values)",
         )
-        on_light(tab.actions.generate.click, None, tab.form(), [tab.memory], js="(...values) => [values]")
+        remembered = [*tab.form(), tab.followed]
+        on_light(tab.actions.generate.click, None, remembered, [tab.memory], js="(...values) => [values]")
         on_queued(tab.restore.click, self.fetch, [tab.task_id], results, js="() => window.easel.currentTask()")
         on_light(tab.actions.interrupt.click, self.interrupt, [tab.task_id], js="() => window.easel.stopping()")
         on_light(tab.actions.skip.click, self.skip, [tab.task_id], js="() => window.easel.currentTask()")
         on_light(tab.results.gallery.select, show_infotext, [tab.results.generation_info], [tab.results.infotext])
-        counted = [tab.prompts.prompt, tab.prompts.negative_prompt, tab.actions.styles]
         for listener in (tab.prompts.count_tokens.click, tab.actions.styles.change):
-            on_light(listener, self.count, counted, tab.counters())
+            self.count_after(tab, listener)
         _connect_parameters(tab)
+
+    def follow_checkpoint(self, tab: Txt2ImgTab, chosen: Listener, shown: Component) -> None:
+        """When a checkpoint was `chosen`, follow it; `shown` holds its defaults."""
+        outputs = [*tab.followers(), tab.followed, tab.prompts.suggestions]
+        followed = on_light(chosen, self.follow, [shown, tab.followed, *tab.followers()], outputs)
+        self.count_after(tab, followed.then)
+
+    def count_after(self, tab: Txt2ImgTab, listener: Listener) -> None:
+        """Show how many tokens the prompts have whenever `listener` hears of a change."""
+        counted = [tab.prompts.prompt, tab.prompts.negative_prompt, tab.actions.styles]
+        on_light(listener, self.count, counted, tab.counters())
 
 
 def _connect_parameters(tab: Txt2ImgTab) -> None:

@@ -8,6 +8,7 @@ from gradio.components import Component
 from modules.core.capabilities import Capabilities
 from modules.core.parameters import Txt2Img
 from modules.frontends.gradio_ui.components import html_block, icon_button, progress_html, token_counter
+from modules.frontends.gradio_ui.model_defaults import ModelDefaults, suggestions_html
 
 DEFAULTS = Txt2Img()
 
@@ -19,6 +20,7 @@ class Prompts:
     prompt: gr.Textbox
     negative_prompt: gr.Textbox
     prompt_counter: gr.HTML
+    suggestions: gr.HTML
     negative_counter: gr.HTML
     count_tokens: gr.Button
 
@@ -63,13 +65,25 @@ class Results:
 
 @dataclass(frozen=True, kw_only=True)
 class Txt2ImgTab:
-    """Every component of the tab that an event reads or writes."""
+    """Every component of the tab that an event reads or writes.
+
+    Attributes:
+        prompts: what the pictures show.
+        actions: start and stop.
+        parameters: how the pictures are made.
+        results: the pictures.
+        task_id: the job that this browser tab started last.
+        followed: the `ModelDefaults` that the form has followed, as JSON.
+        restore: pressed by the page's script when a job is over.
+        memory: the form as it was last submitted in this browser, and then `followed`.
+    """
 
     prompts: Prompts
     actions: Actions
     parameters: Parameters
     results: Results
     task_id: gr.Textbox
+    followed: gr.Textbox
     restore: gr.Button
     memory: gr.BrowserState
 
@@ -90,26 +104,36 @@ class Txt2ImgTab:
             self.parameters.seed,
         ]
 
+    def restored(self) -> list[Component]:
+        """Return what `Txt2ImgEvents.remembered` has new values for."""
+        return [*self.form(), self.followed, self.prompts.suggestions]
+
+    def followers(self) -> list[Component]:
+        """Return the fields that follow the checkpoint, in the order of `Followers`."""
+        return [self.prompts.prompt, self.parameters.width, self.parameters.height]
+
     def counters(self) -> list[Component]:
         """Return the token counters of the prompt and the negative prompt."""
         return [self.prompts.prompt_counter, self.prompts.negative_counter]
 
 
-def build_txt2img_tab(offers: Capabilities, styles: list[str]) -> Txt2ImgTab:
+def build_txt2img_tab(offers: Capabilities, styles: list[str], defaults: ModelDefaults) -> Txt2ImgTab:
     """Lay the tab out; called inside a `gr.Blocks`.
 
     Args:
         offers: fills the drop-downs of samplers and schedule types.
         styles: names of the saved styles.
+        defaults: what the current checkpoint puts into the form.
     """
     with gr.Row(elem_id="txt2img_toprow", elem_classes=["toprow"]):
-        prompts = _build_prompts()
+        prompts = _build_prompts(defaults)
         actions = _build_actions(styles)
     with gr.Row(elem_id="txt2img_main", elem_classes=["main-row"]):
-        parameters = _build_parameters(offers)
+        parameters = _build_parameters(offers, defaults)
         results = _build_results()
     with gr.Row(elem_classes=["unseen"]):
         task_id = gr.Textbox(elem_id="txt2img_task_id", show_label=False)
+        followed = gr.Textbox(defaults.to_json(), elem_id="txt2img_followed", show_label=False)
         restore = gr.Button("Fetch the pictures of a finished job", elem_id="txt2img_restore_progress")
     # The secret only has to be the same after a restart: what is kept is the person's own form, in their own browser.
     memory = gr.BrowserState(storage_key="easel.txt2img", secret="easel")  # noqa: S106  # no secret, see above
@@ -119,15 +143,17 @@ def build_txt2img_tab(offers: Capabilities, styles: list[str]) -> Txt2ImgTab:
         parameters=parameters,
         results=results,
         task_id=task_id,
+        followed=followed,
         restore=restore,
         memory=memory,
     )
 
 
-def _build_prompts() -> Prompts:
+def _build_prompts(defaults: ModelDefaults) -> Prompts:
     with gr.Column(scale=6, elem_id="txt2img_prompt_container", elem_classes=["prompts"]):
         with gr.Column(elem_classes=["prompt-box"]):
             prompt = gr.Textbox(
+                defaults.prompt,
                 label="Prompt",
                 lines=3,
                 max_lines=12,
@@ -135,6 +161,7 @@ def _build_prompts() -> Prompts:
                 elem_id="txt2img_prompt",
             )
             prompt_counter = token_counter("txt2img_token_counter")
+            suggestions = html_block(suggestions_html(defaults), "txt2img_suggestions", "suggestion-row")
         with gr.Column(elem_classes=["prompt-box"]):
             negative_prompt = gr.Textbox(
                 label="Negative prompt",
@@ -149,6 +176,7 @@ def _build_prompts() -> Prompts:
         prompt=prompt,
         negative_prompt=negative_prompt,
         prompt_counter=prompt_counter,
+        suggestions=suggestions,
         negative_counter=negative_counter,
         count_tokens=count_tokens,
     )
@@ -164,7 +192,7 @@ def _build_actions(styles: list[str]) -> Actions:
     return Actions(generate=generate, interrupt=interrupt, skip=skip, styles=chosen)
 
 
-def _build_parameters(offers: Capabilities) -> Parameters:
+def _build_parameters(offers: Capabilities, defaults: ModelDefaults) -> Parameters:
     with gr.Column(scale=1, elem_id="txt2img_settings", elem_classes=["card", "settings"]):
         with gr.Row():
             sampler = gr.Dropdown(
@@ -182,8 +210,8 @@ def _build_parameters(offers: Capabilities) -> Parameters:
         steps = _slider("Sampling steps", 1, 150, DEFAULTS.steps, "txt2img_steps")
         with gr.Row(elem_classes=["sides-and-batches"]):
             with gr.Column(elem_classes=["pair"]):
-                width = _slider("Width", 64, 2048, DEFAULTS.width, "txt2img_width", step=8)
-                height = _slider("Height", 64, 2048, DEFAULTS.height, "txt2img_height", step=8)
+                width = _slider("Width", 64, 2048, defaults.width, "txt2img_width", step=8)
+                height = _slider("Height", 64, 2048, defaults.height, "txt2img_height", step=8)
             swap_sides = icon_button("Swap width and height", "swap", "txt2img_res_switch_btn")
             with gr.Column(elem_classes=["pair"]):
                 batch_count = _slider("Batch count", 1, 100, DEFAULTS.batch_count, "txt2img_batch_count")

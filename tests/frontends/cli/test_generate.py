@@ -2,35 +2,48 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from modules.core.cancellation import CancelToken
 from modules.core.flags import Flags
+from modules.core.job import Job
 from modules.core.paths import resolve_paths
 from modules.frontends.backend import Backend
 from modules.frontends.cli import generate
 from modules.imaging.png import read_parameters
 from modules.jobs.service import JobService
+from modules.jobs.workers.local import LocalWorker
 from modules.library.checkpoints import CheckpointLibrary
 from modules.storage.hashes import HashCache
 from modules.storage.settings_store import SettingsStore
-from tests.frontends.fake_worker import fake_worker
+from tests.frontends.fake_worker import Emit, FakeRunner
+from tests.safetensors_headers import write_demo, write_header
 
 Build = Callable[[Flags], Backend]
 
 
 @pytest.fixture
 def build() -> Build:
-    def backend(flags: Flags) -> Backend:
-        paths = resolve_paths(flags)
-        settings = SettingsStore(paths)
-        jobs = JobService(fake_worker(step_seconds=0), settings.snapshot)
-        checkpoints = CheckpointLibrary(paths, HashCache(paths.database))
-        return Backend(jobs=jobs, settings=settings, checkpoints=checkpoints, paths=paths, flags=flags)
+    return lambda flags: wired(flags, FakeRunner(step_seconds=0))
 
-    return backend
+
+def wired(flags: Flags, runner: FakeRunner) -> Backend:
+    paths = resolve_paths(flags)
+    settings = SettingsStore(paths)
+    jobs = JobService(LocalWorker(lambda: runner), settings.snapshot)
+    checkpoints = CheckpointLibrary(paths, HashCache(paths.database))
+    return Backend(jobs=jobs, settings=settings, checkpoints=checkpoints, paths=paths, flags=flags)
 
 
 def command(data: Path, *words: str) -> list[str]:
     return ["--data-dir", str(data), "--prompt", "a cat", "--width", "64", "--height", "64", "--steps", "2", *words]
+
+
+@pytest.fixture(autouse=True)
+def checkpoint(tmp_path: Path) -> Path:
+    """A checkpoint that was trained for 768×448 px."""
+    path = tmp_path / "models" / "Stable-diffusion" / "wide.safetensors"
+    return write_header(path, {"modelspec.resolution": "768x448"})
 
 
 def test_one_picture_is_written_where_it_was_asked_for(
@@ -50,6 +63,49 @@ def test_several_pictures_are_numbered(tmp_path: Path, build: Build) -> None:
     words = command(tmp_path, "--batch-count", "2", "--batch-size", "2", "--output", str(tmp_path / "out.png"))
     assert generate.run(words, build) == 0
     assert sorted(path.name for path in tmp_path.glob("out*")) == [f"out-{number}.png" for number in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("words", "size"),
+    [
+        ([], (768, 448)),
+        (["--width", "64"], (64, 448)),
+        (["--height", "64"], (768, 64)),
+        (["--width", "64", "--height", "128"], (64, 128)),
+        (["--checkpoint", "easel-demo"], (128, 128)),
+    ],
+)
+def test_sides_that_are_not_given_are_the_checkpoints(
+    tmp_path: Path, checkpoint: Path, build: Build, words: list[str], size: tuple[int, int]
+) -> None:
+    write_demo(checkpoint.parent)
+    output = tmp_path / "out.png"
+    common = ["--data-dir", str(tmp_path), "--prompt", "a cat", "--steps", "1", "--output", str(output)]
+    assert generate.run([*common, *words], build) == 0
+    with Image.open(output) as picture:
+        assert picture.size == size
+
+
+def test_the_job_runs_with_the_checkpoint_that_was_named(tmp_path: Path, checkpoint: Path) -> None:
+    write_demo(checkpoint.parent)
+    used: list[str | None] = []
+
+    class Noting(FakeRunner):
+        def __call__(self, job: Job, emit: Emit, token: CancelToken) -> None:
+            used.append(job.settings.sd_model_checkpoint)
+            super().__call__(job, emit, token)
+
+    for words in ([], ["--checkpoint", "easel-demo"]):
+        assert generate.run(command(tmp_path, *words), lambda flags: wired(flags, Noting(step_seconds=0))) == 0
+    assert used == ["wide.safetensors", "easel-demo.safetensors"]
+
+
+def test_without_any_checkpoint_the_folder_to_fill_is_named(
+    tmp_path: Path, checkpoint: Path, build: Build, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint.unlink()
+    assert generate.run(command(tmp_path), build) == 1
+    assert str(checkpoint.parent) in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from modules.frontends.backend import Backend
 from modules.frontends.gradio_ui.page import build_page
 from tests.frontends.gradio_ui.page_server import make_app, make_backend
+from tests.safetensors_headers import PROMPTS, write_demo
 
 A1111_IDS = [
     "setting_sd_model_checkpoint",
@@ -84,6 +85,16 @@ def test_labels_and_defaults_are_a1111s(backend: Backend) -> None:
     assert shown["txt2img_batch_size"] == ("Batch size", 1)
     assert shown["txt2img_cfg_scale"] == ("CFG Scale", 7)
     assert shown["txt2img_seed"] == ("Seed", "-1")
+
+
+def test_the_page_is_built_for_the_current_checkpoint(backend: Backend) -> None:
+    write_demo(backend.paths.checkpoints[0])
+    shown = {block.elem_id: getattr(block, "value", None) for block in build_page(backend).blocks.values()}
+    assert (shown["txt2img_width"], shown["txt2img_height"]) == (128, 128)
+    assert shown["txt2img_prompt"] == PROMPTS[0]
+    assert PROMPTS[1] in str(shown["txt2img_suggestions"])
+    assert "Demo model" in str(shown["demo_model"])
+    assert shown["checkpoint_defaults"] == shown["txt2img_followed"]
 
 
 def test_gradios_own_api_offers_nothing(client: TestClient) -> None:

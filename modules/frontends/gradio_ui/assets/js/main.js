@@ -1,6 +1,6 @@
 import { loadCheckpoint } from "./checkpoint.js";
 import { whenPresent } from "./dom.js";
-import { countTokensOf } from "./prompts.js";
+import { countTokensOf, offerSuggestions } from "./prompts.js";
 import { listenForShortcuts } from "./shortcuts.js";
 import { toggleTheme } from "./theme.js";
 import { chosenPicture, currentTask, generate, resume, stopping } from "./txt2img.js";
@@ -9,6 +9,7 @@ import { chosenPicture, currentTask, generate, resume, stopping } from "./txt2im
 window.easel = { chosenPicture, currentTask, generate, loadCheckpoint, stopping };
 
 countTokensOf("txt2img");
+offerSuggestions("txt2img");
 listenForShortcuts();
 document.addEventListener("click", ({ target }) => target.closest?.("[data-action=toggle-theme]") && toggleTheme());
 
