@@ -88,6 +88,13 @@ class _TextEncoder(BaseModel):
     version: str = "openai/clip-vit-large-patch14"
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads plain data, without merge keys ("<<"): nested in each other, a few lines of them are endless work."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Leave a merge key where it is, for which there is no constructor: the file cannot be read."""
+
+
 class _UNetSection(BaseModel):
     params: _UNet
 
@@ -151,7 +158,7 @@ def _parse(path: Path) -> Any:
     try:
         if path.stat().st_size > MAX_YAML_BYTES:
             raise ModelFileError(f"“{path.name}” is too large for a model's configuration.")
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return _Loader(path.read_text(encoding="utf-8")).get_single_data()
     except FileNotFoundError as error:
         raise ModelFileError(f"“{path.name}” is no longer in {path.parent}. Refresh the checkpoint list.") from error
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:

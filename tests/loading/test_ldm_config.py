@@ -131,6 +131,14 @@ def test_a_file_that_cannot_be_used(config: Path, content: str, complaint: str) 
     assert complaint in str(caught.value)
 
 
+@pytest.mark.timeout(30)
+def test_merge_keys_that_would_never_end(config: Path) -> None:
+    merged = "".join(f"a{n}: &a{n}\n  <<: [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 30))
+    config.write_text(f"a0: &a0 {{x: 1}}\n{merged}")
+    with pytest.raises(ModelFileError, match="cannot be read as yaml"):
+        read_ldm_config(config)
+
+
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match=r"“x\.yaml” is no longer"):
         read_ldm_config(tmp_path / "x.yaml")
