@@ -7,6 +7,7 @@ UNet's weak signal could teach it. The linear layers are then thrown away.
 
 from pathlib import Path
 from random import Random
+from typing import cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812  # its usual name
@@ -102,13 +103,15 @@ def tokenize(texts: list[str], tokenizer: ClipTokenizer) -> Tensor:
     return rows
 
 
-def train(folder: Path, *, seed: int, steps: int) -> CLIPTextModel:
+def train(folder: Path, *, seed: int, steps: int, device: torch.device) -> CLIPTextModel:
     """Train, or go on with it, and return the text encoder."""
     encoder = new_text_encoder(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         readers = nn.Linear(architecture().text.hidden_size, sum(len(answers) for answers in ANSWERS.values()))
     tokenizer = shipped_tokenizer()
+    for network in (encoder, readers):
+        cast("nn.Module", network).to(device)
     training = Training(
         {"text": encoder, "readers": readers}, Plan(steps=steps, learning_rate=2e-3, decay=0.99), folder / "text.pt"
     )
@@ -117,11 +120,12 @@ def train(folder: Path, *, seed: int, steps: int) -> CLIPTextModel:
         random = Random(f"text {seed} {step}")
         scenes = [random_scene(random) for _ in range(BATCH)]
         tokens = tokenize([caption(scene, random) for scene in scenes], tokenizer)
-        vectors = encoder(tokens).last_hidden_state
+        vectors = encoder(tokens.to(device)).last_hidden_state
         # Which of the 77 vectors a UNet will listen to is not known: all from the end of the text must know everything.
         first = (tokens == tokenizer.end_id).int().argmax(1)
         where = torch.tensor([[random.randint(int(end), TOKENS - 1) for _ in range(POSITIONS)] for end in first])
-        read = readers(vectors.gather(1, where[..., None].expand(-1, -1, vectors.shape[-1])))
+        where = where[..., None].expand(-1, -1, vectors.shape[-1]).to(device)
+        read = readers(vectors.gather(1, where))
         return _surprise(read, scenes)
 
     training.run(loss_of_step, title="text encoder")
@@ -136,6 +140,6 @@ def _surprise(read: Tensor, scenes: list[Scene]) -> Tensor:
     parts = read.split([len(answers) for answers in ANSWERS.values()], dim=-1)
     for (question, answers), part in zip(ANSWERS.items(), parts, strict=True):
         right = [answers.index(each[question]) if question in each else NOT_ASKED for each in known]
-        target = torch.tensor(right)[:, None].expand(part.shape[:2])
+        target = torch.tensor(right, device=part.device)[:, None].expand(part.shape[:2])
         losses.append(F.cross_entropy(part.flatten(0, 1), target.flatten(), ignore_index=NOT_ASKED, reduction="sum"))
     return torch.stack(losses).sum() / read.shape[:2].numel()

@@ -1,8 +1,10 @@
 """Trains the demo model's UNet, and its text encoder with it, to draw the world after a caption.
 
 The objective is latent diffusion's (arXiv:2112.10752): predict the noise at a random one of 1000 levels of SD's
-schedule. Levels of little noise, which teach only the finest detail, count less (min-SNR-5, arXiv:2303.09556), and a
-part of the captions is left empty for classifier-free guidance (arXiv:2207.12598).
+schedule. Levels of little noise, which teach only the finest detail, count less (min-SNR-5, arXiv:2303.09556). Levels
+of much noise, where colours are decided and the caption alone can tell them, count more: 1/√α̅, half-way from
+predicting the noise to predicting v (arXiv:2202.00512), which counts them 1/α̅. A part of the captions is left empty
+for classifier-free guidance (arXiv:2207.12598).
 """
 
 from collections.abc import Mapping
@@ -141,8 +143,7 @@ class Objective:
         noise = torch.randn(latents.shape, generator=generator)
         alpha = alphas[levels][:, None, None, None]
         noisy = alpha.sqrt() * latents + (1 - alpha).sqrt() * noise
-        signal_to_noise = (alpha / (1 - alpha)).flatten()
-        weights = (MIN_SNR / signal_to_noise).clamp(max=1).to(self.device)
+        weights = _weights(alpha.flatten()).to(self.device)
         tokens = tokenize(captions, shipped_tokenizer()).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16):
             context = self.text(tokens).last_hidden_state
@@ -154,6 +155,12 @@ class Objective:
             )[0]
         errors = (predicted.float() - noise.to(self.device)).square().mean((1, 2, 3))
         return (weights * errors).mean()
+
+
+def _weights(alpha: Tensor) -> Tensor:
+    """Return how much the errors at levels of `alpha` (α̅, 0..1) count."""
+    fine = (MIN_SNR * (1 - alpha) / alpha).clamp(max=1)
+    return fine / alpha.sqrt()
 
 
 def _alphas_cumprod() -> Tensor:

@@ -128,7 +128,8 @@ class Training:
         unfinished.replace(self._file)
 
     def _resume(self) -> None:
-        state: dict[str, Any] = torch.load(self._file, weights_only=True)
+        device = next(iter(self._parameters.values())).device
+        state: dict[str, Any] = torch.load(self._file, map_location=device, weights_only=True)
         if state["format"] != FORMAT:
             raise ValueError(f"{self._file} was written by another version of this program. Remove it to start anew.")
         for name, network in self._networks.items():
