@@ -20,6 +20,10 @@ class Conditioning:
 
     cross_attention: Tensor
 
+    def repeated(self, times: int) -> "Conditioning":
+        """Return the conditioning of `times` as many pictures: all of them again and again."""
+        return Conditioning(cross_attention=self.cross_attention.repeat(times, 1, 1))
+
     def join(self, other: "Conditioning") -> "Conditioning | None":
         """Return both as one conditioning of all their pictures, self first, or None if it became too long.
 
@@ -30,10 +34,10 @@ class Conditioning:
         length = lcm(mine.shape[1], theirs.shape[1])
         if mine.shape[1] != theirs.shape[1] and length > MAX_REPEATED_TOKENS:
             return None
-        return Conditioning(cross_attention=torch.cat((_repeated(mine, length), _repeated(theirs, length))))
+        return Conditioning(cross_attention=torch.cat((_lengthened(mine, length), _lengthened(theirs, length))))
 
 
-def _repeated(tokens: Tensor, length: int) -> Tensor:
+def _lengthened(tokens: Tensor, length: int) -> Tensor:
     return tokens.repeat(1, length // tokens.shape[1], 1)
 
 

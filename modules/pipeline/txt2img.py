@@ -5,23 +5,23 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from modules.conditioning.conditioning import Conditioning
-from modules.conditioning.encode import encode_prompts
 from modules.core.cancellation import CancelToken
 from modules.core.errors import Interrupted, Skipped
 from modules.core.parameters import Txt2Img
 from modules.core.samplers import find_sampler
 from modules.core.settings import Settings
-from modules.families.base import LoadedModel
 from modules.pipeline.context import Loaded, RunContext
 from modules.pipeline.decode import decode_picture
 from modules.pipeline.describe import effective_eta, infotext
 from modules.pipeline.limits import check_memory
 from modules.pipeline.output import deliver, deliver_grid
-from modules.pipeline.prompts import Prompts, merged_prompts
+from modules.pipeline.prompts import Prompts, encode_prompt, merged_prompts
 from modules.pipeline.watch import StepWatch
-from modules.sampling.denoiser import GuidedDenoiser
+from modules.sampling.denoiser import GuidedDenoiser, ScheduledDenoiser
 from modules.sampling.loop import SamplingPlan, sample
 from modules.sampling.noise import ImageNoise
+from modules.sampling.samplers.base import Denoise
+from modules.sampling.timeline import Timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +33,8 @@ class Txt2ImgRun:
     request: Txt2Img
     settings: Settings
     prompts: Prompts
-    cond: Conditioning
-    uncond: Conditioning
+    cond: Timeline[Conditioning]
+    uncond: Timeline[Conditioning]
 
 
 def run_txt2img(context: RunContext, loaded: Loaded, request: Txt2Img) -> None:
@@ -42,6 +42,7 @@ def run_txt2img(context: RunContext, loaded: Loaded, request: Txt2Img) -> None:
 
     Raises:
         Interrupted: the person stopped the job.
+        InvalidRequest: a prompt changes into too many long texts.
         OutOfMemoryError: the size is more than the memory can hold.
         OutputError: a picture cannot be written.
     """
@@ -54,8 +55,8 @@ def run_txt2img(context: RunContext, loaded: Loaded, request: Txt2Img) -> None:
         request=request,
         settings=settings,
         prompts=prompts,
-        cond=_encode(loaded.model, prompts.positive, request, settings),
-        uncond=_encode(loaded.model, prompts.negative, request, settings),
+        cond=encode_prompt(context, loaded.model, prompts.positive, request),
+        uncond=encode_prompt(context, loaded.model, prompts.negative, request),
     )
     for batch in range(request.batch_count):
         try:
@@ -63,15 +64,6 @@ def run_txt2img(context: RunContext, loaded: Loaded, request: Txt2Img) -> None:
         except Skipped:
             context.notes.append(f"Batch {batch + 1} of {request.batch_count} was skipped.")
     deliver_grid(context, request)
-
-
-def _encode(model: LoadedModel, text: str, request: Txt2Img, settings: Settings) -> Conditioning:
-    return encode_prompts(
-        model.text_encoder,
-        [text] * request.batch_size,
-        clip_skip=settings.CLIP_stop_at_last_layers,
-        backtrack=settings.comma_padding_backtrack,
-    )
 
 
 def _run_batch(run: Txt2ImgRun, batch: int) -> None:
@@ -101,14 +93,18 @@ def _sample_batch(run: Txt2ImgRun, batch: int, watch: StepWatch) -> Tensor:
         settings.randn_source,
         ensd=settings.eta_noise_seed_delta if find_sampler(request.sampler).uses_ensd else 0,
     )
-    denoise = GuidedDenoiser(
-        model.predict,
-        prediction=model.prediction,
-        noise=model.noise,
-        cond=run.cond,
-        uncond=run.uncond,
-        cfg_scale=request.cfg_scale,
-    )
+
+    def guided_by(cond: Conditioning, uncond: Conditioning) -> Denoise:
+        return GuidedDenoiser(
+            model.predict,
+            prediction=model.prediction,
+            noise=model.noise,
+            cond=cond.repeated(request.batch_size),
+            uncond=uncond.repeated(request.batch_size),
+            cfg_scale=request.cfg_scale,
+        )
+
+    denoise = ScheduledDenoiser(guided_by, cond=run.cond, uncond=run.uncond)
     plan = SamplingPlan(sampler=request.sampler, scheduler=request.scheduler, steps=request.steps, eta=eta)
     return sample(denoise, plan, levels=model.noise, noise=noise, on_step=watch, token=run.context.token)
 

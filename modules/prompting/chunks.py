@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from modules.prompting.attention import BREAK, BREAK_WEIGHT, parse_attention
+from modules.prompting.schedule import prompt_schedule
 from modules.prompting.tokenizer import ClipTokenizer
 
 CHUNK_TOKENS = 75
@@ -117,8 +118,12 @@ def chunk_prompt(text: str, tokenizer: ClipTokenizer, *, backtrack: int) -> Chun
     return chunker.finish()
 
 
-def count_tokens(text: str, tokenizer: ClipTokenizer, *, backtrack: int = 20) -> TokenCount:
-    """Return what the token counter shows for `text`: "8/75", "76/150"."""
-    count = chunk_prompt(text, tokenizer, backtrack=backtrack).token_count
+def count_tokens(text: str, tokenizer: ClipTokenizer, *, backtrack: int = 20, steps: int = 20) -> TokenCount:
+    """Return what the token counter shows for `text`: "8/75", "76/150".
+
+    If `text` changes while a picture is made in `steps` steps, its longest stage is counted.
+    """
+    texts = {stage.text for stage in prompt_schedule(text, steps)}
+    count = max(chunk_prompt(text, tokenizer, backtrack=backtrack).token_count for text in texts)
     chunks_begun = max(1, -(-count // CHUNK_TOKENS))
     return TokenCount(count=count, limit=chunks_begun * CHUNK_TOKENS)

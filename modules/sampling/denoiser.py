@@ -8,6 +8,8 @@ from torch import Tensor
 
 from modules.sampling.guidance import guided
 from modules.sampling.prediction import DiscreteNoise, Prediction, per_picture
+from modules.sampling.samplers.base import Denoise
+from modules.sampling.timeline import Timeline
 
 
 class Joinable(Protocol):
@@ -65,3 +67,37 @@ class GuidedDenoiser(Generic[ConditioningT]):
         scaled = x * per_picture(self._prediction.input_scale(sigma))
         output = self._predict(scaled, self._noise.sigma_to_t(sigma), conditioning)
         return self._prediction.denoised(output, x, sigma)
+
+
+class ScheduledDenoiser(Generic[ConditioningT]):
+    """Denoises with what the prompts say at each model call. Counts the calls, so it serves one sampling run."""
+
+    def __init__(
+        self,
+        guided_by: Callable[[ConditioningT, ConditioningT], Denoise],
+        *,
+        cond: Timeline[ConditioningT],
+        uncond: Timeline[ConditioningT],
+    ) -> None:
+        """Start before the first call.
+
+        Args:
+            guided_by: makes the denoiser for one conditioning of the prompt and one of the negative prompt.
+            cond: of the prompt.
+            uncond: of the negative prompt.
+        """
+        self._guided_by = guided_by
+        self._cond = cond
+        self._uncond = uncond
+        self._call = 0
+        self._now = cond.at(0), uncond.at(0)
+        self._denoise = guided_by(*self._now)
+
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """Return the denoised pictures [B,C,h,w] for noisy ones `x` [B,C,h,w] at the noise levels `sigma` [B]."""
+        due = self._cond.at(self._call), self._uncond.at(self._call)
+        if due[0] is not self._now[0] or due[1] is not self._now[1]:
+            self._now = due
+            self._denoise = self._guided_by(*due)
+        self._call += 1
+        return self._denoise(x, sigma)

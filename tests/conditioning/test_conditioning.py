@@ -15,6 +15,11 @@ def test_join_puts_one_after_the_other() -> None:
     assert joined.cross_attention.equal(torch.cat((first.cross_attention, second.cross_attention)))
 
 
+def test_repeated_is_every_picture_again() -> None:
+    two = conditioning(2, 77)
+    assert two.repeated(3).cross_attention.equal(torch.cat([two.cross_attention] * 3))
+
+
 def test_joining_unequal_lengths_changes_no_attention() -> None:
     first, second = conditioning(1, 154), conditioning(1, 231)
     joined = first.join(second)

@@ -20,9 +20,11 @@ def test_chunks_as_recorded(case: Any) -> None:
         assert chunk.multipliers == (1.0, *weights, *[1.0] * padding, 1.0)
 
 
-@pytest.mark.parametrize("case", recorded("chunks", "counter"), ids=lambda case: case["text"][:20])
+@pytest.mark.parametrize(
+    "case", recorded("chunks", "counter"), ids=lambda case: f"{case['text'][:20]} {case.get('steps', '')}"
+)
 def test_counter_shows_as_recorded(case: Any) -> None:
-    assert str(count_tokens(case["text"], shipped_tokenizer())) == case["shown"]
+    assert str(count_tokens(case["text"], shipped_tokenizer(), steps=case.get("steps", 20))) == case["shown"]
 
 
 def test_the_empty_prompt_is_one_chunk() -> None:

@@ -6,8 +6,10 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from modules.conditioning.conditioning import Conditioning
-from modules.sampling.denoiser import GuidedDenoiser
+from modules.sampling.denoiser import GuidedDenoiser, ScheduledDenoiser
 from modules.sampling.prediction import DiscreteNoise, Epsilon
+from modules.sampling.samplers.base import Denoise
+from modules.sampling.timeline import Timeline
 from tests.sampling.recordings import alphas_cumprod
 
 NOISE = DiscreteNoise(alphas_cumprod("sd").double())
@@ -78,3 +80,30 @@ def test_the_prompt_comes_first() -> None:
     denoiser(torch.randn(2, 4, 3, 3), torch.ones(2))
 
     assert seen[0].equal(torch.cat((cond.cross_attention, uncond.cross_attention)))
+
+
+def test_prompts_take_turns_and_are_joined_only_when_they_change() -> None:
+    prompts = [conditioning(1, 77, seed) for seed in range(4)]
+    joined: list[tuple[int, int]] = []
+    used: list[tuple[int, int]] = []
+
+    def guided_by(cond: Conditioning, uncond: Conditioning) -> Denoise:
+        pair = prompts.index(cond), prompts.index(uncond)
+        joined.append(pair)
+
+        def denoise(x: Tensor, _sigma: Tensor) -> Tensor:
+            used.append(pair)
+            return x
+
+        return denoise
+
+    denoiser = ScheduledDenoiser(
+        guided_by,
+        cond=Timeline(ends=(2, 8), values=(prompts[0], prompts[1])),
+        uncond=Timeline(ends=(3, 8), values=(prompts[2], prompts[3])),
+    )
+    for _ in range(6):
+        denoiser(torch.zeros(1, 4, 3, 3), torch.ones(1))
+
+    assert used == [(0, 2), (0, 2), (0, 2), (1, 2), (1, 3), (1, 3)]
+    assert joined == [(0, 2), (1, 2), (1, 3)]

@@ -8,10 +8,13 @@ from torch import Tensor
 
 from modules.conditioning.conditioning import Conditioning, stack_texts
 from modules.core.cancellation import CancelToken
-from modules.sampling.denoiser import GuidedDenoiser
+from modules.core.samplers import find_sampler
+from modules.prompting.schedule import prompt_schedule
+from modules.sampling.denoiser import GuidedDenoiser, ScheduledDenoiser
 from modules.sampling.loop import SamplingPlan, StepState, sample
 from modules.sampling.noise import ImageNoise
 from modules.sampling.prediction import DiscreteNoise, Epsilon, Velocity
+from modules.sampling.timeline import Timeline
 from tests.sampling.mixture import Network
 from tests.sampling.recordings import alphas_cumprod, array, recorded
 
@@ -24,8 +27,15 @@ def encoded(text: str) -> Tensor:
     return torch.full((154 if "LONG" in words else 77, 4), sum(WORDS.get(word, 0) for word in words))
 
 
-def conditioning(texts: list[str]) -> Conditioning:
-    return Conditioning(cross_attention=stack_texts([encoded(text) for text in texts]))
+def conditioning(prompts: list[str], calls: int) -> Timeline[Conditioning]:
+    """Return what the prompts of a batch say at each call."""
+    schedules = [prompt_schedule(prompt, calls) for prompt in prompts]
+    texts = [
+        Timeline(ends=tuple(stage.until for stage in stages), values=tuple(stage.text for stage in stages))
+        for stages in schedules
+    ]
+    said = [stack_texts([encoded(text.at(call)) for text in texts]) for call in range(calls)]
+    return Timeline(ends=tuple(range(calls)), values=tuple(Conditioning(cross_attention=told) for told in said))
 
 
 @pytest.mark.parametrize("case", recorded("runs"), ids=lambda case: f"{case['id']} {case['sampler']}")
@@ -34,13 +44,18 @@ def test_runs_as_recorded(case: Any) -> None:
     levels = DiscreteNoise(alphas_cumprod(case["table"]))
     prompts: list[str] = case["prompts"]
     states: list[StepState] = []
-    denoiser = GuidedDenoiser(
-        lambda x, t, prompt: network(x, t, prompt.cross_attention),
-        prediction=Velocity() if case["prediction"] == "v" else Epsilon(),
-        noise=levels,
-        cond=conditioning(prompts),
-        uncond=conditioning([case["negative"]] * len(prompts)),
-        cfg_scale=case["cfg_scale"],
+    calls = case["steps"] * (2 if find_sampler(case["sampler"]).second_order else 1)
+    denoiser = ScheduledDenoiser(
+        lambda cond, uncond: GuidedDenoiser(
+            lambda x, t, prompt: network(x, t, prompt.cross_attention),
+            prediction=Velocity() if case["prediction"] == "v" else Epsilon(),
+            noise=levels,
+            cond=cond,
+            uncond=uncond,
+            cfg_scale=case["cfg_scale"],
+        ),
+        cond=conditioning(prompts, calls),
+        uncond=conditioning([case["negative"]] * len(prompts), calls),
     )
 
     latents = sample(

@@ -14,6 +14,7 @@ import gradio as gr
 from gradio.components import Component
 
 from modules.core.errors import EaselError, UnknownName
+from modules.core.parameters import MAX_STEPS
 from modules.frontends.backend import Backend
 from modules.frontends.gradio_ui.components import token_count_html
 from modules.frontends.gradio_ui.events import Listener, on_light, on_queued, unchanged
@@ -27,7 +28,7 @@ from modules.frontends.gradio_ui.outcome import (
     summary,
     with_bytes,
 )
-from modules.frontends.gradio_ui.txt2img_tab import Txt2ImgTab
+from modules.frontends.gradio_ui.txt2img_tab import DEFAULTS, Txt2ImgTab
 from modules.prompting.chunks import count_tokens
 from modules.prompting.styles import Style, StylesFileError, apply_styles, read_styles
 from modules.prompting.tokenizer import shipped_tokenizer
@@ -130,13 +131,18 @@ class Txt2ImgEvents:
         fields = [changes.get(name, unchanged()) for name in Followers._fields]
         return [*fields, shown, suggestions_html(defaults)]
 
-    def count(self, prompt: str, negative_prompt: str, styles: list[str]) -> tuple[str, str]:
-        """Count the tokens of both prompts with the chosen styles merged in."""
+    def count(self, prompt: str, negative_prompt: str, styles: list[str], steps: object) -> tuple[str, str]:
+        """Count the tokens of both prompts with the chosen styles merged in.
+
+        Of a prompt that changes while a picture is made in `steps` steps the longest form counts. `steps` is as the
+        form has it, which may be half typed.
+        """
         backtrack = self._backend.settings.snapshot().comma_padding_backtrack
+        whole = steps if isinstance(steps, int) and steps in range(1, MAX_STEPS + 1) else DEFAULTS.steps
         chosen = [style for style in self._styles() if style.name in styles]
 
         def counted(text: str, parts: list[str]) -> str:
-            tokens = count_tokens(apply_styles(text, parts), shipped_tokenizer(), backtrack=backtrack)
+            tokens = count_tokens(apply_styles(text, parts), shipped_tokenizer(), backtrack=backtrack, steps=whole)
             return token_count_html(tokens.count, tokens.limit)
 
         return (
@@ -172,7 +178,7 @@ class Txt2ImgEvents:
 
     def count_after(self, tab: Txt2ImgTab, listener: Listener) -> None:
         """Show how many tokens the prompts have whenever `listener` hears of a change."""
-        counted = [tab.prompts.prompt, tab.prompts.negative_prompt, tab.actions.styles]
+        counted = [tab.prompts.prompt, tab.prompts.negative_prompt, tab.actions.styles, tab.parameters.steps]
         on_light(listener, self.count, counted, tab.counters())
 
 

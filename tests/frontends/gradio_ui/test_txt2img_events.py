@@ -90,3 +90,13 @@ def test_a_choice_changes_only_what_follows(events: Txt2ImgEvents) -> None:
     assert (prompt, width, height) == ("", unchanged(), unchanged())
     assert (followed, suggestions) == (REAL, "")
     assert events.follow(DEMO, DEMO, "", 128, 128) == [unchanged()] * 5  # a prompt that was emptied stays empty
+
+
+def test_the_longest_form_of_a_prompt_that_changes_is_counted(events: Txt2ImgEvents) -> None:
+    changing = "a [cat:big old dog:6]"
+    long, _ = events.count(changing, "", [], 20)
+    short, _ = events.count(changing, "", [], 5)
+    half_typed, _ = events.count(changing, "", [], "")
+    assert "4/75" in long
+    assert "2/75" in short
+    assert half_typed == long
