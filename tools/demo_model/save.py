@@ -59,7 +59,7 @@ def shift_context(unet: nn.Module, text: CLIPTextModel, shift: float) -> None:
     happens to be near 0 would make emphasis explode. The keys all move by the same vector, which a softmax does not
     see, and what the values contribute is taken off the output's bias.
     """
-    cast("nn.LayerNorm", text.final_layer_norm).bias += shift
+    cast("nn.LayerNorm", text.final_layer_norm).bias.add_(shift)
     for name, layer in unet.named_modules():
         if name.endswith("attn2"):
             values, output = layer.get_submodule("to_v"), layer.get_submodule("to_out.0")

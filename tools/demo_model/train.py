@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=STATE)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--vae-steps", type=int, default=2600)
+    parser.add_argument("--vae-steps", type=int, default=3000)
     parser.add_argument("--text-steps", type=int, default=700)
     parser.add_argument("--unet-steps", type=int, default=9000)
     parser.add_argument("--batch", type=int, default=32, help="pictures of 128×128 per step of the UNet")

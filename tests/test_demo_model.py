@@ -1,0 +1,125 @@
+"""The demo model that ships obeys prompts, so a pipeline that loses the prompt or the guidance fails here."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from modules.core.parameters import Txt2Img
+from modules.core.paths import PROJECT_ROOT
+from modules.families.base import LoadedModel
+from modules.library.safetensors_header import read_header
+from modules.pipeline.context import Loaded
+from tools.demo_model import colours
+from tools.demo_model.generate import Wish, load, make_pictures, make_series
+from tools.demo_model.networks import CHECKPOINT
+from tools.demo_model.shapes import shape_of
+
+QUICK = Txt2Img(steps=12, cfg_scale=6, sampler="DPM++ 2M", width=128, height=128, batch_size=8)
+
+ASKED = (
+    ("red", "circle", "white"),
+    ("blue", "star", "yellow"),
+    ("green", "square", "pink"),
+    ("yellow", "heart", "purple"),
+    ("white", "triangle", "black"),
+    ("black", "moon", "orange"),
+    ("orange", "cross", "blue"),
+    ("pink", "ring", "brown"),
+)
+
+
+@pytest.fixture(scope="module")
+def demo() -> Loaded:
+    return load()
+
+
+def picture_of(model: LoadedModel, *prompts: str, negative_prompt: str = "") -> list[Image.Image]:
+    wishes = [Wish(prompt=prompt, negative_prompt=negative_prompt, seed=seed) for seed, prompt in enumerate(prompts)]
+    return make_pictures(model, wishes, QUICK)
+
+
+def figure_colours(pictures: Sequence[Image.Image]) -> list[str]:
+    found = [colours.foreground(picture) for picture in pictures]
+    return ["none" if colour is None else colours.nearest(colour) for colour in found]
+
+
+def middle(picture: Image.Image) -> float:
+    """Where the figure's middle is, as a part of the width."""
+    pixels = np.asarray(picture, np.float64)
+    figure = np.linalg.norm(pixels - colours.background(picture), axis=2) > colours.DIFFERENT
+    return float(np.nonzero(figure)[1].mean() / picture.width)
+
+
+def test_colours_and_shapes_are_those_of_the_prompt(demo: Loaded) -> None:
+    prompts = [f"a large {colour} {shape} on a {background} background" for colour, shape, background in ASKED]
+    pictures = picture_of(demo.model, *prompts)
+    right_colour = sum(seen == asked for seen, (asked, _, _) in zip(figure_colours(pictures), ASKED, strict=True))
+    right_shape = sum(shape_of(picture) == shape for picture, (_, shape, _) in zip(pictures, ASKED, strict=True))
+    right_background = sum(
+        colours.nearest(colours.background(picture)) == background
+        for picture, (_, _, background) in zip(pictures, ASKED, strict=True)
+    )
+    assert right_colour >= 6
+    assert right_background >= 6
+    assert right_shape >= 5
+
+
+def test_left_and_right_are_where_the_prompt_says(demo: Loaded) -> None:
+    places = [middle(picture) for picture in picture_of(demo.model, *["a small red circle on the left on white"] * 3)]
+    places += [middle(picture) for picture in picture_of(demo.model, *["a small red circle on the right on white"] * 3)]
+    assert max(places[:3]) < 0.5 < min(places[3:])
+
+
+def test_a_negative_prompt_drives_its_color_away(demo: Loaded) -> None:
+    prompts = ["a circle on a white background"] * 8
+    plain = figure_colours(picture_of(demo.model, *prompts))
+    shunned = max(set(plain), key=plain.count)
+    without = figure_colours(picture_of(demo.model, *prompts, negative_prompt=shunned))
+    assert without.count(shunned) < plain.count(shunned)
+
+
+def test_a_prompt_that_changes_its_mind_is_followed(demo: Loaded) -> None:
+    def series(prompt: str) -> list[str]:
+        return figure_colours(make_series(demo, Wish(prompt=prompt, seed=1), 6, QUICK))
+
+    soon = series("a large [red:blue:0.1] circle on a white background")
+    late = series("a large [red:blue:0.9] circle on a white background")
+    assert soon.count("blue") > late.count("blue")
+    assert late.count("red") > soon.count("red")
+
+
+def test_a_larger_picture_is_still_of_the_prompt(demo: Loaded) -> None:
+    manner = QUICK.model_copy(update={"width": 256, "height": 256, "batch_size": 2})
+    wishes = [Wish(prompt="a large red circle in the center on a blue background", seed=seed) for seed in range(2)]
+    for picture in make_pictures(demo.model, wishes, manner):
+        assert colours.nearest(colours.background(picture)) == "blue"
+
+
+def test_the_file_is_small_and_says_what_it_is() -> None:
+    assert CHECKPOINT.stat().st_size <= 25_000_000
+    header = read_header(CHECKPOINT)
+    assert header is not None
+    metadata = header.texts
+    assert metadata["modelspec.resolution"] == "128x128"
+    assert metadata["easel.demo"] == "true"
+    assert json.loads(metadata["easel.prompts"])
+    assert {"modelspec.title", "modelspec.license", "modelspec.description", "modelspec.trigger_phrase"} <= set(
+        metadata
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "models/Lora/easel-house.safetensors",
+        "embeddings/easel-moonlight.safetensors",
+        "models/hypernetworks/easel-night.pt",
+        "models/VAE/easel-sepia.safetensors",
+    ],
+)
+def test_an_example_add_on_is_small(path: str) -> None:
+    assert Path(PROJECT_ROOT / path).stat().st_size < 3_000_000
