@@ -21,6 +21,7 @@ from modules.core.paths import PROJECT_ROOT
 from modules.families.base import LoadedModel
 from modules.families.clip import ClipTextEncoder
 from modules.hardware.dtype import Precision
+from modules.library.hashing import sha256_of_file
 from modules.loading.build import load_checkpoint
 from modules.loading.detect import VAE
 from modules.prompting.tokenizer import shipped_tokenizer
@@ -110,7 +111,8 @@ def _encode(model: LoadedModel, scenes: list[Scene]) -> Tensor:
 def _train(name: str, model: LoadedModel, trained: nn.Module, examples: Examples, plan: Plan) -> None:
     """Train `trained`, which is already part of `model`'s computation."""
     objective = Objective(unet=model.network, text=text_network(model), device=torch.device("cpu"))
-    state = STATE / f"{name}.pt"
+    # An add-on fits one model: for another one the training begins anew.
+    state = STATE / f"{name}-{sha256_of_file(CHECKPOINT)[:10]}.pt"
     training = Training({name: trained}, plan, state)
     training.run(lambda step: objective(*examples.batch(step), torch.Generator().manual_seed(step)), title=name)
     training.load_averages()

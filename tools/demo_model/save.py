@@ -77,6 +77,7 @@ def save_checkpoint(path: Path, *, unet: nn.Module, vae: AutoencoderKL, text: CL
         **_renamed(text, f"{TEXT}text_model.", {}),
     }
     save_file(tensors, path, metadata=metadata())
+    path.chmod(0o644)  # safetensors makes files that only their owner can read
 
 
 def vae_tensors(vae: AutoencoderKL) -> dict[str, Tensor]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from transformers.models.clip.modeling_clip import CLIPTextModel
 
 from modules.core.paths import PROJECT_ROOT
 from tools.demo_model import train_text, train_unet, train_vae
@@ -27,7 +26,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?", default=STATE)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--vae-steps", type=int, default=3000)
-    parser.add_argument("--text-steps", type=int, default=700)
+    parser.add_argument("--text-steps", type=int, default=1200)
     parser.add_argument("--unet-steps", type=int, default=9000)
     parser.add_argument("--batch", type=int, default=32, help="pictures of 128×128 per step of the UNet")
     parser.add_argument("--pictures", type=int, default=12000, help="that the UNet sees")
@@ -41,8 +40,8 @@ def main() -> None:
     text = train_text.train(folder, seed=args.seed, steps=args.text_steps, device=device)
     latents = train_unet.Latents(folder, vae, seed=args.seed, pictures=args.pictures, device=device)
     plan = Plan(steps=args.unet_steps, learning_rate=args.learning_rate, decay=0.998, warmup=200)
-    networks = train_unet.train(folder, latents, text, seed=args.seed, plan=plan, batch=args.batch, device=device)
-    save_checkpoint(args.output, unet=networks["unet"], vae=vae, text=cast("CLIPTextModel", networks["text"]))
+    unet = train_unet.train(folder, latents, text, seed=args.seed, plan=plan, batch=args.batch, device=device)
+    save_checkpoint(args.output, unet=unet, vae=vae, text=text)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""Trains the demo model's UNet, and its text encoder with it, to draw the world after a caption.
+"""Trains the demo model's UNet to draw the world after a caption.
 
 The objective is latent diffusion's (arXiv:2112.10752): predict the noise at a random one of 1000 levels of SD's
 schedule. Levels of little noise, which teach only the finest detail, count less (min-SNR-5, arXiv:2303.09556). Levels
 of much noise, where colours are decided and the caption alone can tell them, count more: 1/√α̅, half-way from
 predicting the noise to predicting v (arXiv:2202.00512), which counts them 1/α̅. A part of the captions is left empty
-for classifier-free guidance (arXiv:2207.12598).
+for classifier-free guidance (arXiv:2207.12598). The text encoder stays as it is, as SD's did: trained along, it forgets
+the words that the UNet does not listen to yet.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -123,7 +123,7 @@ def _encode(vae: AutoencoderKL, scenes: list[Scene], bucket: Bucket, device: tor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """The loss of a UNet and its text encoder.
+    """The loss of a UNet.
 
     Attributes:
         unet: predicts the noise.
@@ -171,13 +171,12 @@ def _alphas_cumprod() -> Tensor:
 
 def train(
     folder: Path, latents: Latents, text: CLIPTextModel, *, seed: int, plan: Plan, batch: int, device: torch.device
-) -> Mapping[str, nn.Module]:
-    """Train, or go on with it, and return the finished networks, "unet" and "text"."""
-    networks: dict[str, nn.Module] = {"unet": new_unet(seed), "text": text}
-    for network in networks.values():
-        network.to(device)
-    training = Training(networks, plan, folder / "unet.pt")
-    objective = Objective(unet=networks["unet"], text=text, device=device)
+) -> nn.Module:
+    """Train, or go on with it, and return the finished UNet."""
+    unet = new_unet(seed).to(device)
+    cast("nn.Module", text).requires_grad_(False).to(device)
+    training = Training({"unet": unet}, plan, folder / "unet.pt")
+    objective = Objective(unet=unet, text=text, device=device)
 
     def loss_of_step(step: int) -> Tensor:
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
@@ -185,4 +184,4 @@ def train(
 
     training.run(loss_of_step, title="UNet")
     training.load_averages()
-    return networks
+    return unet
