@@ -11,7 +11,7 @@ import pytest
 
 from modules.launch.environment import ROOT
 
-OURS = {"modules", "tests", "benchmarks"}
+OURS = {"modules", "tests", "tools", "benchmarks"}
 FIXED = {"torch", "torchvision", "diffusers", "transformers", "safetensors", "gradio", "accelerate", "xformers"}
 
 
@@ -70,5 +70,6 @@ def test_what_is_required_is_imported() -> None:
     assert unused <= {"torchsde"}  # what the SDE samplers will draw their noise with
 
 
-def test_what_the_tests_import_is_required() -> None:
-    assert imported_packages("tests") <= pins("requirements.txt").keys() | pins("requirements-dev.txt").keys()
+@pytest.mark.parametrize("folder", ["tests", "tools"])
+def test_what_the_people_who_build_it_import_is_required(folder: str) -> None:
+    assert imported_packages(folder) <= pins("requirements.txt").keys() | pins("requirements-dev.txt").keys()
