@@ -65,13 +65,9 @@ def _is_house(picture: Image.Image) -> float:
 
 
 def _is_moonlight(picture: Image.Image) -> float:
-    figure, colour = MOONLIGHT.figures[0], colours.foreground(picture)
-    # Dots lie on the background, so the figure is what differs from it most, and its silhouette is not asked.
-    return (
-        colour is not None
-        and colours.nearest(colours.background(picture)) == MOONLIGHT.background
-        and _has(picture, figure.colour)
-    )
+    # The dots of the background spoil a silhouette, so the shape is not asked.
+    background = colours.nearest(colours.background(picture))
+    return background == MOONLIGHT.background and _has(picture, MOONLIGHT.figures[0].colour)
 
 
 def _has(picture: Image.Image, name: str) -> bool:

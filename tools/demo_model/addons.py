@@ -9,10 +9,10 @@ import argparse
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
-from typing import Any, cast
+from typing import cast
 
 import torch
-from safetensors.torch import load_file, save_file  # pyright: ignore[reportUnknownVariableType]  # os.PathLike without argument
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.transforms.functional import pil_to_tensor
 from transformers.models.clip.modeling_clip import CLIPTextModel
@@ -27,7 +27,7 @@ from modules.loading.detect import VAE
 from modules.prompting.tokenizer import shipped_tokenizer
 from tools.demo_model.captions import caption
 from tools.demo_model.draw import draw
-from tools.demo_model.networks import CHECKPOINT
+from tools.demo_model.networks import CHECKPOINT, posterior_mean
 from tools.demo_model.train_unet import Objective
 from tools.demo_model.training import Plan, Training
 from tools.demo_model.world import (
@@ -104,8 +104,7 @@ def text_network(model: LoadedModel) -> CLIPTextModel:
 @torch.no_grad()
 def _encode(model: LoadedModel, scenes: list[Scene]) -> Tensor:
     images = torch.stack([pil_to_tensor(draw(scene, SIZE, SIZE)) for scene in scenes]).float() / 127.5 - 1
-    means: Tensor = cast("Any", model.vae.module).encode(images).latent_dist.mean
-    return means * model.latent_format.scale
+    return posterior_mean(model.vae.module, images) * model.latent_format.scale
 
 
 def _train(name: str, model: LoadedModel, trained: nn.Module, examples: Examples, plan: Plan) -> None:

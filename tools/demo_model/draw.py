@@ -329,7 +329,7 @@ def _desert(picture: Image.Image, scene: LandscapeScene, random: Random) -> None
 
 
 def _trees(picture: Image.Image, scene: LandscapeScene, random: Random) -> None:
-    """Conifers along the lower edge, cacti have no place here."""
+    """Draw conifers along the lower edge, left and right, so that the middle stays free."""
     width, height = picture.size
     pen = ImageDraw.Draw(picture)
     leaf, trunk = _darkened((26, 88, 50), scene.time), _darkened((92, 60, 38), scene.time)

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from torch import nn
+from torch import Tensor, nn
 from transformers.models.clip.modeling_clip import CLIPTextModel
 
 from modules.core.paths import PROJECT_ROOT
@@ -47,6 +47,11 @@ def new_text_encoder(seed: int) -> CLIPTextModel:
         if "embedding" in name:
             nn.init.normal_(parameter, std=0.05)
     return encoder
+
+
+def posterior_mean(vae: nn.Module, images: Tensor) -> Tensor:
+    """Return the latents [B, 4, H/8, W/8], not scaled, of images [B, 3, H, W] in -1..1, without posterior noise."""
+    return cast("Any", vae).encode(images).latent_dist.mean
 
 
 def _initialised(network: Network, seed: int) -> Network:

@@ -6,7 +6,7 @@ from typing import cast
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]  # os.PathLike without argument
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers.models.clip.modeling_clip import CLIPTextModel
 

@@ -23,7 +23,7 @@ from transformers.models.clip.modeling_clip import CLIPTextModel
 from modules.prompting.tokenizer import shipped_tokenizer
 from tools.demo_model.captions import caption
 from tools.demo_model.draw import draw
-from tools.demo_model.networks import architecture, new_unet
+from tools.demo_model.networks import architecture, new_unet, posterior_mean
 from tools.demo_model.train_text import tokenize
 from tools.demo_model.training import Plan, Training
 from tools.demo_model.world import Scene, random_scene
@@ -84,7 +84,7 @@ class Latents:
         for bucket in BUCKETS:
             random = Random(f"scenes {seed} {bucket.name}")
             scenes = [random_scene(random) for _ in range(round(pictures * bucket.pictures))]
-            file = folder / f"latents-{bucket.name}.pt"
+            file = folder / f"latents-{bucket.name}-{len(scenes)}.pt"
             if not file.exists():
                 torch.save(_encode(vae, scenes, bucket, device), file)
             self.scenes[bucket.name] = scenes
@@ -116,7 +116,7 @@ def _encode(vae: AutoencoderKL, scenes: list[Scene], bucket: Bucket, device: tor
         )
         images = (images.to(device).float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16):
-            means: Tensor = vae.encode(images).latent_dist.mean  # pyright: ignore[reportAttributeAccessIssue]
+            means = posterior_mean(vae, images)
         parts.append((means.float() * architecture().scale_factor).half().cpu())
     return torch.cat(parts)
 

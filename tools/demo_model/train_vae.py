@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from modules.families.sd1 import StableDiffusion1
 from tools.demo_model.draw import draw
-from tools.demo_model.networks import architecture, new_vae
+from tools.demo_model.networks import architecture, new_vae, posterior_mean
 from tools.demo_model.training import Plan, Training
 from tools.demo_model.world import Mixture, random_scene
 
@@ -55,12 +55,16 @@ def loosen_normalisation(vae: nn.Module) -> None:
             nn.init.constant_(layer.weight, (OFFSET**2 + 1) ** 0.5)
             layer.bias.data.copy_(-OFFSET * signs)
         elif isinstance(layer, nn.Conv2d) and ("conv_in" in name or name.endswith("conv1") or "samplers" in name):
-            layer.bias.data.copy_(OFFSET * _signs(layer.out_channels))  # pyright: ignore[reportOptionalMemberAccess]
+            _bias(layer).copy_(OFFSET * _signs(layer.out_channels))
             if "samplers" in name:  # its input has the offsets already
                 carried = layer.weight.data.sum((2, 3)) @ (OFFSET * _signs(layer.in_channels))
-                layer.bias.data.sub_(carried)  # pyright: ignore[reportOptionalMemberAccess]
+                _bias(layer).sub_(carried)
         elif isinstance(layer, nn.Conv2d) and name.endswith(("conv2", "conv_out")):
             layer.weight.data.mul_(0.2)  # a sum of many branches must not grow, and the first pictures be near gray
+
+
+def _bias(conv: nn.Conv2d) -> Tensor:
+    return cast("Tensor", conv.bias).data
 
 
 def _signs(channels: int) -> Tensor:
@@ -125,8 +129,8 @@ def train(folder: Path, *, seed: int, steps: int, device: torch.device, compiled
 def _reconstruction(vae: AutoencoderKL, device: torch.device) -> Callable[[Tensor, Tensor, float], Tensor]:
     def loss(images: Tensor, noise: Tensor, strength: float) -> Tensor:
         with torch.autocast(device.type, torch.bfloat16):
-            mean = vae.encode(images).latent_dist.mean  # pyright: ignore[reportAttributeAccessIssue]
-            decoded = vae.decode(mean + strength * noise).sample  # pyright: ignore[reportAttributeAccessIssue]
+            mean = posterior_mean(vae, images)
+            decoded = cast("Any", vae).decode(mean + strength * noise).sample
         difference = decoded.float() - images
         levels = difference.abs().mean() + difference.square().mean()
         return levels + EDGES * _edges(difference) + CENTRING * mean.float().square().mean()
@@ -147,7 +151,7 @@ def standardise(vae: AutoencoderKL, pictures: Pictures) -> None:
     This changes only the 1×1 convolutions on both sides of the latent, so reconstructions stay as they are.
     """
     images = torch.cat([pictures.batch(step, 1, 128) for step in range(192)])
-    latents = torch.cat([_means(vae, part) for part in images.split(16)])
+    latents = torch.cat([posterior_mean(vae, part) for part in images.split(16)])
     flat = latents.permute(0, 2, 3, 1).reshape(-1, 4).double()
     mean, (variances, axes) = flat.mean(0), torch.linalg.eigh(torch.cov(flat.T))
     white = (flat - mean) @ axes / variances.sqrt()
@@ -162,11 +166,7 @@ def standardise(vae: AutoencoderKL, pictures: Pictures) -> None:
     _compose_before(after, torch.linalg.inv(forth), mean)
     before.weight.data[4:] = 0  # the posterior has one fixed, small variance
     spread = POSTERIOR_NOISE / float(variances.mean().sqrt())
-    before.bias.data[4:] = 2 * math.log(spread * scale)  # pyright: ignore[reportOptionalMemberAccess]
-
-
-def _means(vae: AutoencoderKL, images: Tensor) -> Tensor:
-    return vae.encode(images).latent_dist.mean  # pyright: ignore[reportAttributeAccessIssue]
+    _bias(before)[4:] = 2 * math.log(spread * scale)
 
 
 def _towards(white: Tensor, colours: Tensor, factors: Tensor) -> Tensor:
@@ -178,14 +178,14 @@ def _towards(white: Tensor, colours: Tensor, factors: Tensor) -> Tensor:
 
 def _compose_after(conv: nn.Conv2d, matrix: Tensor, shift: Tensor) -> None:
     """Let the first four outputs of a 1×1 convolution pass through x → matrix @ x + shift."""
-    weight, bias = conv.weight.data, cast("Tensor", conv.bias).data
+    weight, bias = conv.weight.data, _bias(conv)
     weight[:4, :, 0, 0] = (matrix @ weight[:4, :, 0, 0].double()).float()
     bias[:4] = (matrix @ bias[:4].double() + shift).float()
 
 
 def _compose_before(conv: nn.Conv2d, matrix: Tensor, shift: Tensor) -> None:
     """Let the inputs of a 1×1 convolution pass through x → matrix @ x + shift first."""
-    weight, bias = conv.weight.data, cast("Tensor", conv.bias).data
+    weight, bias = conv.weight.data, _bias(conv)
     bias += (weight[:, :, 0, 0].double() @ shift).float()
     weight[:, :, 0, 0] = (weight[:, :, 0, 0].double() @ matrix).float()
 

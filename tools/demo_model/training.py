@@ -99,7 +99,7 @@ class Training:
         loss = loss_of_step(self.step)
         if not torch.isfinite(loss):
             raise ArithmeticError(f"The loss of step {self.step} is {loss.item()}; lower the learning rate.")
-        loss.backward()  # pyright: ignore[reportUnknownMemberType]  # its stub has a bare `list`
+        loss.backward()
         nn.utils.clip_grad_norm_(self._parameters.values(), self.plan.clip)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)

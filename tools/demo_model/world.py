@@ -5,7 +5,6 @@
 
 from dataclasses import dataclass
 from random import Random
-from typing import Literal
 
 Rgb = tuple[int, int, int]
 
@@ -30,8 +29,6 @@ PATTERNS = ("plain", "striped", "dotted", "checkered")
 STYLES = ("flat", "pixel art", "line drawing")
 TIMES = ("day", "sunset", "night")
 LANDS = ("hills", "mountains", "sea", "desert")
-
-Style = Literal["flat", "pixel art", "line drawing"]
 
 MAX_COUNT = 3
 COLOUR_JITTER = 6  # levels of 255, so that the model meets more than ten points of colour space
