@@ -18,6 +18,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors import safe_open
@@ -27,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from modules.conditioning.conditioning import Conditioning
 from modules.core.flags import Flags
 from modules.families.base import LoadedModel
+from modules.families.clip import ClipTextEncoder
 from modules.hardware.dtype import Precision, choose_precision
 from modules.loading.build import load_checkpoint
 from modules.loading.place import MAX_THREADS
@@ -109,9 +111,10 @@ def make_picture(path: Path) -> None:
     start = time.perf_counter()
     model = load_checkpoint(path, config=None, device=CPU, precision=precision)
     loaded = time.perf_counter()
+    encoder = cast("ClipTextEncoder", model.text_encoder.encoders[0])
     with torch.inference_mode():
-        tokens = torch.tensor([model.text_encoder.tokenizer.encode("a")[:1] * 77] * 2)
-        conditioning = Conditioning(cross_attention=model.text_encoder.encode(tokens, 1))
+        tokens = torch.tensor([encoder.tokenizer.encode("a")[:1] * 77] * 2)
+        conditioning = Conditioning(cross_attention=encoder.encode(tokens, 1).vectors)
         x = torch.randn(1, 4, 64, 64, generator=torch.Generator().manual_seed(0)) * model.noise.sigma_max
         for high, low in ((model.noise.sigma_max, 1.0), (1.0, 0.0)):
             sigma = torch.full((2,), high)
@@ -120,7 +123,7 @@ def make_picture(path: Path) -> None:
             cond, uncond = model.prediction.denoised(output, torch.cat((x, x)), sigma).chunk(2)
             x = x + (x - (uncond + 7 * (cond - uncond))) / high * (low - high)
         model.decode(x)
-    modules = (model.network, model.vae.module, model.text_encoder.module)
+    modules = (model.network, model.vae.module, encoder.module)
     weights = sum(tensor.nbytes for module in modules for tensor in module.parameters())
     result = {"weights": weights, "peak": peak_bytes(), "load": loaded - start, "picture": time.perf_counter() - loaded}
     print(json.dumps(result | {"precision": str(precision)}))

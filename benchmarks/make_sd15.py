@@ -78,7 +78,7 @@ def main() -> None:
     folder: Path = parser.parse_args().folder
 
     architecture = read_ldm_config(CONFIGS / "sd1" / "v1-inference.yaml")
-    unet, vae, text = build_unet(architecture.unet), build_vae(architecture.vae), build_clip_text(architecture.text)
+    unet, vae, text = build_unet(architecture.unet), build_vae(architecture.vae), build_clip_text(architecture.texts[0])
     parts = (
         ("unet/diffusion_pytorch_model.safetensors", "", unet, UNET, unet_modules(architecture.unet)),
         ("vae/diffusion_pytorch_model.safetensors", "", vae, VAE, vae_modules(architecture.vae)),

@@ -1,6 +1,7 @@
 """A real process, real files, real HTTP: pictures are made and bad input is answered with one clear sentence."""
 
 import base64
+import io
 import json
 import os
 import pickle
@@ -13,12 +14,17 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
-from modules.imaging.png import read_parameters
+from modules.imaging.metadata import read_parameters
 from tests.recorded_checkpoint import write_recorded_checkpoint
 from tests.server import ROOT, Server, environment, running_server
 
 SMALL = {"prompt": "a red cat", "steps": 2, "seed": 1, "width": 64, "height": 64, "sampler_name": "Euler"}
+
+
+def b64encode(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 class Bomb:
@@ -106,9 +112,15 @@ def test_a_picture_is_made_and_saved_with_its_infotext(server: Server, data: Pat
         ({"steps": 0}, 422, "steps"),
         ({"steps": 10**6}, 422, "steps"),
         ({"cfg_scale": float("inf")}, 422, "cfg_scale"),
-        ({"sampler_name": "Eulr"}, 404, "Eulr"),
+        ({"sampler_name": "DPM++ SKE Karras"}, 422, "DPM++ SDE Karras"),
         ({"prompt": "x" * 100_000}, 422, "prompt"),
-        ({"enable_hr": True}, 422, "enable_hr"),
+        ({"prompt": " AND ".join("x" * 101)}, 422, "101 parts"),
+        ({"enable_hr": True, "hr_scale": 0}, 422, "hr_scale"),
+        ({"enable_hr": True, "hr_scale": 0.05}, 422, "0×0 px"),
+        ({"enable_hr": True, "hr_upscaler": "Lancos"}, 422, "Lanczos"),
+        ({"enable_hr": True, "firstpass_image": b64encode(b"no picture")}, 422, "first-pass picture"),
+        ({"refiner_checkpoint": "nowhere", "refiner_switch_at": 0.5}, 404, "nowhere"),
+        ({"restore_faces": True}, 422, "restore_faces"),
         ({"override_settings": {"no_such_setting": 1}}, 422, "no_such_setting"),
         ({"override_settings": {"sd_model_checkpoint": "nowhere"}}, 404, "nowhere"),
         ({"override_settings": {"sd_model_checkpoint": "truncated"}}, 422, "truncated.safetensors"),
@@ -125,6 +137,53 @@ def test_bad_input_gets_one_clear_sentence(
     assert reply.status_code == status, reply.text
     assert word in sentence(reply)
     assert not (data / "was-run").exists()
+    assert_still_works(server)
+
+
+INIT = b64encode((ROOT / "tests/data/a1111/inputs/init64.png").read_bytes())
+MASK = b64encode((ROOT / "tests/data/a1111/inputs/mask64_circle.png").read_bytes())
+ODD_MASK = b64encode((ROOT / "tests/data/a1111/inputs/mask90x70_circle.png").read_bytes())
+
+
+def img2img(server: Server, **changes: Any) -> httpx.Response:
+    return httpx.post(f"{server.url}/sdapi/v1/img2img", json=SMALL | {"init_images": [INIT]} | changes, timeout=120)
+
+
+def test_a_picture_is_edited_and_saved_with_its_infotext(server: Server, data: Path) -> None:
+    reply = img2img(server, mask=MASK, save_images=True)
+    assert reply.status_code == 200, reply.text
+    (saved,) = (data / "outputs" / "img2img-images").glob("*/*.png")
+    assert "Denoising strength: 0.75, Mask blur: 4, Inpaint area: Only masked" in (read_parameters(saved) or "")
+    assert base64.b64decode(reply.json()["images"][0]) == saved.read_bytes()
+
+
+def test_a_picture_is_enlarged(server: Server) -> None:
+    reply = txt2img(server, enable_hr=True, hr_scale=1.5, hr_upscaler="Lanczos", denoising_strength=0.5)
+    assert reply.status_code == 200, reply.text
+    assert Image.open(io.BytesIO(base64.b64decode(reply.json()["images"][0]))).size == (96, 96)
+    assert "Hires upscale: 1.5, Hires upscaler: Lanczos" in json.loads(reply.json()["info"])["infotexts"][0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"init_images": []}, "init_images"),
+        ({"init_images": [], "mask": MASK}, "init_images"),
+        ({"init_images": [INIT, INIT]}, "init_images"),
+        ({"init_images": ["no base64!"]}, "init_images[0]"),
+        ({"init_images": [b64encode(b"no picture")]}, "The picture is no picture"),
+        ({"init_images": ["https://example.org/cat.png"]}, "URL"),
+        ({"mask": ODD_MASK}, "The mask has 90×70 px, the picture 64×64 px"),
+        ({"mask": b64encode(b"no picture")}, "The mask is no picture"),
+        ({"mask": MASK, "mask_blur_x": -1}, "mask_blur_x"),
+        ({"resize_mode": 7}, "resize_mode"),
+        ({"denoising_strength": 2}, "denoising_strength"),
+    ],
+)
+def test_bad_pictures_get_one_clear_sentence(server: Server, changes: dict[str, Any], word: str) -> None:
+    reply = img2img(server, **changes)
+    assert reply.status_code == 422, reply.text
+    assert word in sentence(reply)
     assert_still_works(server)
 
 

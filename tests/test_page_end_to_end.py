@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from modules.imaging.png import read_parameters
+from modules.imaging.metadata import read_parameters
 from tests.browser_tools import open_page
 from tests.recorded_checkpoint import write_recorded_checkpoint
 from tests.server import running_server

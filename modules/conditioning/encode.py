@@ -2,14 +2,18 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from modules.conditioning.conditioning import Conditioning, stack_texts
+from modules.conditioning.conditioning import Conditioning
+from modules.conditioning.emphasis import emphasised
 from modules.core.cancellation import CancelToken
+from modules.core.settings import Emphasis
 from modules.prompting.chunks import PromptChunk, chunk_prompt
+from modules.prompting.old_emphasis import chunk_prompt_old
 from modules.prompting.schedule import PromptStage
 from modules.prompting.tokenizer import ClipTokenizer
 from modules.sampling.timeline import Timeline
@@ -17,119 +21,206 @@ from modules.sampling.timeline import Timeline
 Chunks = tuple[PromptChunk, ...]
 
 CHUNKS_AT_ONCE = 16
-"""Chunks per call of the text encoder; bounds the memory that a prompt of thousands of words takes."""
+"""Chunks per call of a text encoder; bounds the memory that a prompt of thousands of words takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextOptions:
+    """How texts are read.
+
+    Attributes:
+        clip_skip: see `TextEncoder.encode`.
+        backtrack: see `chunk_prompt`.
+        emphasis: see `emphasised`.
+        old_emphasis: read emphasis as `chunk_prompt_old`.
+    """
+
+    clip_skip: int = 1
+    backtrack: int = 20
+    emphasis: Emphasis = "Original"
+    old_emphasis: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureFacts:
+    """What some families are told about a picture beside its prompt.
+
+    Attributes:
+        width: px, of the pass that is sampled.
+        height: px.
+        crop_top: px that an imagined original loses at its top.
+        crop_left: px at its left.
+        aesthetic_score: how beautiful the picture is to be, 0..10.
+        negative_aesthetic_score: how beautiful is what it keeps away from, 0..10.
+    """
+
+    width: int
+    height: int
+    crop_top: int = 0
+    crop_left: int = 0
+    aesthetic_score: float = 6.0
+    negative_aesthetic_score: float = 2.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EncodedChunks:
+    """What one text encoder makes of N chunks.
+
+    Attributes:
+        vectors: [N,77,D], one for each token.
+        pooled: [N,P], one for each chunk as a whole; None from an encoder that makes none.
+    """
+
+    vectors: Tensor
+    pooled: Tensor | None = None
 
 
 class TextEncoder(Protocol):
-    """A model's text encoder with its tokenizer."""
+    """One text encoder of a model, with its tokenizer."""
 
     @property
     def tokenizer(self) -> ClipTokenizer:
         """The tokenizer it was trained with."""
         ...
 
-    def encode(self, tokens: Tensor, clip_skip: int) -> Tensor:
-        """Return token vectors [N,77,D], on the device that computes.
+    def encode(self, tokens: Tensor, clip_skip: int) -> EncodedChunks:
+        """Encode chunks, on the device that computes.
 
         Args:
             tokens: int64 [N,77], on the CPU.
-            clip_skip: 1 for the last layer, n for the n-th from the end; the final layer norm follows in any case.
+            clip_skip: 1 for the last layer, n for the n-th from the end; families that were trained with one certain
+                layer pay no attention to it.
         """
         ...
 
 
-def encode_prompts(encoder: TextEncoder, texts: Sequence[str], *, clip_skip: int, backtrack: int) -> Conditioning:
-    """Encode one text per picture.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EncodedText:
+    """What a model's text encoders make of one text, whatever the picture's size.
 
-    Each text is encoded on its own, so a picture does not depend on its neighbours' prompts; equal texts are encoded
-    once.
-
-    Args:
-        encoder: the model's.
-        texts: prompts, or negative prompts, in the emphasis grammar.
-        clip_skip: see `TextEncoder.encode`.
-        backtrack: see `chunk_prompt`.
+    Attributes:
+        vectors: [1,T,D], the encoders' vectors side by side.
+        pooled: [1,P], of the first chunk; None where no encoder makes one.
+        empty: neither this text nor one that takes turns with it says anything.
     """
-    encoded: dict[str, Tensor] = {}
-    for text in texts:
-        if text not in encoded:
-            chunks = chunk_prompt(text, encoder.tokenizer, backtrack=backtrack).chunks
-            encoded[text] = _encode_together(encoder, [chunks], [1], clip_skip=clip_skip, token=CancelToken())[0]
-    return Conditioning(cross_attention=stack_texts([encoded[text] for text in texts]))
+
+    vectors: Tensor
+    pooled: Tensor | None
+    empty: bool
+
+    def silenced(self) -> "EncodedText":
+        """Return the same with zeros in place of every number."""
+        pooled = None if self.pooled is None else torch.zeros_like(self.pooled)
+        return replace(self, vectors=torch.zeros_like(self.vectors), pooled=pooled)
 
 
-def encode_schedule(
-    encoder: TextEncoder,
-    schedule: Sequence[PromptStage],
-    *,
-    clip_skip: int,
-    backtrack: int,
-    token: CancelToken,
-) -> Timeline[Conditioning]:
-    """Encode a prompt that changes while one picture is made; equal texts are encoded once.
+class Condition(Protocol):
+    """How a family tells its network about a text and a picture."""
+
+    def __call__(self, text: EncodedText, picture: PictureFacts, *, negative: bool) -> Conditioning:
+        """Return the conditioning of one picture; `negative` for its negative prompt."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptEncoder:
+    """All text encoders of a model, and how what they say becomes conditioning.
+
+    Attributes:
+        encoders: at least one.
+        condition: the family's.
+    """
+
+    encoders: tuple[TextEncoder, ...]
+    condition: Condition
+
+
+def encode_texts(
+    encoder: PromptEncoder, schedule: Sequence[PromptStage], options: TextOptions, *, token: CancelToken
+) -> Timeline[EncodedText]:
+    """Run the text encoders on a prompt that changes while one picture is made; equal texts are encoded once.
 
     As in A1111, a stage until step N holds for the model calls 0 to N, one more than N, and all stages get as many
-    chunks as the longest one: the others are filled up with empty chunks.
+    chunks as the longest one: the others are filled up with empty chunks. The result is good for pictures of any size.
 
     Args:
         encoder: the model's.
         schedule: the stages of a prompt, or of a negative prompt, at least one.
-        clip_skip: see `TextEncoder.encode`.
-        backtrack: see `chunk_prompt`.
-        token: checked before every call of the text encoder.
+        options: how its texts are read.
+        token: checked before every call of a text encoder.
 
     Raises:
         Interrupted: the job was asked to stop.
     """
     counts = Counter(stage.text for stage in schedule)
-    chunked: list[Chunks] = []
-    for text in counts:
-        token.check_interrupted()
-        chunked.append(chunk_prompt(text, encoder.tokenizer, backtrack=backtrack).chunks)
-    empty = chunk_prompt("", encoder.tokenizer, backtrack=backtrack).chunks
-    longest = max(len(chunks) for chunks in chunked)
-    filled = [(*chunks, *empty * (longest - len(chunks))) for chunks in chunked]
-    vectors = _encode_together(encoder, filled, list(counts.values()), clip_skip=clip_skip, token=token)
-    encoded = {text: Conditioning(cross_attention=vectors[i : i + 1]) for i, text in enumerate(counts)}
+    chunked = [_chunked(list(counts), one.tokenizer, options, token) for one in encoder.encoders]
+    longest = max(len(chunks) for texts in chunked for chunks in texts)
+    parts = [
+        _encode_together(one, _filled_up(texts, longest, one.tokenizer, options), list(counts.values()), options, token)
+        for one, texts in zip(encoder.encoders, chunked, strict=True)
+    ]
+    vectors = torch.cat([part.vectors for part in parts], dim=2)
+    pooled = [part.pooled for part in parts if part.pooled is not None]
+    encoded = {
+        text: EncodedText(
+            vectors=vectors[i : i + 1],
+            pooled=torch.cat([one[i : i + 1] for one in pooled], dim=1) if pooled else None,
+            empty=not any(counts),
+        )
+        for i, text in enumerate(counts)
+    }
     return Timeline(
         ends=tuple(stage.until for stage in schedule), values=tuple(encoded[stage.text] for stage in schedule)
     )
 
 
+def condition_texts(
+    encoder: PromptEncoder, texts: Timeline[EncodedText], *, picture: PictureFacts, negative: bool
+) -> Timeline[Conditioning]:
+    """Return what the network is told about `picture` by texts that take turns; equal texts share a conditioning."""
+    told = {text: encoder.condition(text, picture, negative=negative) for text in texts.values}
+    return Timeline(ends=texts.ends, values=tuple(told[text] for text in texts.values))
+
+
+def _chunked(texts: Sequence[str], tokenizer: ClipTokenizer, options: TextOptions, token: CancelToken) -> list[Chunks]:
+    chunked: list[Chunks] = []
+    for text in texts:
+        token.check_interrupted()
+        chunked.append(_chunks(text, tokenizer, options))
+    return chunked
+
+
+def _chunks(text: str, tokenizer: ClipTokenizer, options: TextOptions) -> Chunks:
+    if options.old_emphasis:
+        return chunk_prompt_old(text, tokenizer, emphasis=options.emphasis).chunks
+    return chunk_prompt(text, tokenizer, backtrack=options.backtrack, emphasis=options.emphasis).chunks
+
+
+def _filled_up(texts: Sequence[Chunks], count: int, tokenizer: ClipTokenizer, options: TextOptions) -> list[Chunks]:
+    blank = _chunks("", tokenizer, options)
+    return [(*chunks, *blank * (count - len(chunks))) for chunks in texts]
+
+
 def _encode_together(
-    encoder: TextEncoder, texts: Sequence[Chunks], counts: Sequence[int], *, clip_skip: int, token: CancelToken
-) -> Tensor:
-    """Return the token vectors [V,77·N,D] of V texts of N chunks each.
+    encoder: TextEncoder, texts: Sequence[Chunks], counts: Sequence[int], options: TextOptions, token: CancelToken
+) -> EncodedChunks:
+    """Return the token vectors [V,77·N,D] of V texts of N chunks each, and what is pooled [V,P] from the first chunks.
 
     Emphasis is applied to each chunk by itself, but to that of all texts at once; each text counts `counts` times.
     """
     chunks = [chunk for text in texts for chunk in text]
-    portions: list[Tensor] = []
+    portions: list[EncodedChunks] = []
     for start in range(0, len(chunks), CHUNKS_AT_ONCE):
         token.check_interrupted()
         tokens = [chunk.tokens for chunk in chunks[start : start + CHUNKS_AT_ONCE]]
-        portions.append(encoder.encode(torch.tensor(tokens), clip_skip))
-    together = torch.cat(portions)
+        portions.append(encoder.encode(torch.tensor(tokens), options.clip_skip))
+    together = torch.cat([portion.vectors for portion in portions])
     vectors = together.view(len(texts), -1, *together.shape[1:])
     multipliers = torch.tensor([[chunk.multipliers for chunk in text] for text in texts], device=vectors.device)
     weights = torch.tensor(counts, dtype=torch.float32, device=vectors.device)
     for i in range(vectors.shape[1]):
-        vectors[:, i] = emphasised(vectors[:, i], multipliers[:, i], weights)
-    return vectors.flatten(1, 2)
-
-
-def emphasised(z: Tensor, multipliers: Tensor, counts: Tensor) -> Tensor:
-    """Weight token vectors, then scale them all so that their mean is what it was (A1111's emphasis "Original").
-
-    Args:
-        z: [N,77,D], the same chunk of N texts that take turns in one prompt.
-        multipliers: [N,77].
-        counts: [N], how often each text counts in the means.
-
-    Returns:
-        [N,77,D] in z's dtype; computed in float32, since sums of half-precision numbers are coarse.
-    """
-    vectors = z.float()
-    weighted = vectors * multipliers[:, :, None]
-    before, after = ((tensor.mean((1, 2)) * counts).sum() for tensor in (vectors, weighted))
-    return (weighted * (before / after)).to(z.dtype)
+        vectors[:, i] = emphasised(vectors[:, i], multipliers[:, i], weights, options.emphasis)
+    pooled = [portion.pooled for portion in portions if portion.pooled is not None]
+    return EncodedChunks(
+        vectors=vectors.flatten(1, 2), pooled=torch.cat(pooled)[:: vectors.shape[1]] if pooled else None
+    )

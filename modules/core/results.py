@@ -19,6 +19,7 @@ class GeneratedImage:
         height: px.
         path: where it was saved, None when it was not.
         is_grid: it is the overview of the others.
+        is_mask: it is the mask of the picture before it, or what was inpainted there.
     """
 
     data: bytes = field(repr=False)
@@ -31,6 +32,7 @@ class GeneratedImage:
     height: int
     path: Path | None = None
     is_grid: bool = False
+    is_mask: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -10,27 +10,20 @@ import torch
 from torch import Tensor, nn
 
 from modules.conditioning.conditioning import Conditioning
-from modules.conditioning.encode import TextEncoder
+from modules.conditioning.encode import EncodedText, PictureFacts, PromptEncoder
+from modules.families.architecture import PredictionKind, UNetArchitecture
+from modules.families.clip import TextPart
+from modules.families.latents import LatentFormat
 from modules.families.unet import VALUES_PER_CELL
 from modules.families.vae import Vae
 from modules.sampling.prediction import DiscreteNoise, Prediction
 
+ExtraChannels = Literal["mask", "picture"]
+"""What a network is given beside noisy latents: a mask and the latent of what it leaves visible (inpainting models),
+or the latent of a picture to be edited (InstructPix2Pix)."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LatentFormat:
-    """The space that a family samples in.
-
-    Attributes:
-        channels: of a latent.
-        downscale: px per latent cell, in each direction.
-        scale: latents of the VAE are multiplied by this, so that their standard deviation is about 1.
-        rgb_factors: [channels][3], the best linear guess at a cell's colour (-1..1); for previews.
-    """
-
-    channels: int
-    downscale: int
-    scale: float
-    rgb_factors: tuple[tuple[float, float, float], ...]
+EXTRA_CHANNELS: dict[int, ExtraChannels | None] = {4: None, 9: "mask", 8: "picture"}
+"""By the network's input channels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +32,15 @@ class ModelTraits:
 
     Attributes:
         in_channels: of the denoising network.
-        text_encoders: kinds of text encoders ("clip", "openclip", "t5").
+        text_encoders: kinds of text encoders ("clip", "openclip").
+        vector: what the network is told by a vector: a text as a whole with the picture's size ("size"), or a picture
+            ("picture", unCLIP); None if by tokens alone.
         unet: whether the denoising network is a UNet (or else a transformer).
     """
 
     in_channels: int
     text_encoders: frozenset[str]
+    vector: Literal["size", "picture"] | None = None
     unet: bool = True
 
 
@@ -62,12 +58,43 @@ class ModelFamily(Protocol):
         ...
 
     @property
+    def align_your_steps(self) -> tuple[float, ...]:
+        """Noise levels that were optimised for it; see `sampling.schedules.ScheduleOptions`."""
+        ...
+
+    @property
+    def text_parts(self) -> tuple[TextPart, ...]:
+        """Its text encoders, in the order in which their vectors stand side by side."""
+        ...
+
+    @property
     def default_config(self) -> Path:
-        """LDM yaml with what a checkpoint's weights cannot tell (attention heads, noise schedule)."""
+        """Yaml with what a checkpoint's weights cannot tell (attention heads, noise schedule)."""
         ...
 
     def recognises(self, traits: ModelTraits) -> bool:
         """Whether a checkpoint with these traits belongs to this family."""
+        ...
+
+    def vector_dim(self, pooled_dim: int) -> int | None:
+        """Return the width of `Conditioning.vector`, None without one.
+
+        Args:
+            pooled_dim: width of what its text encoders say about a chunk as a whole, 0 if they say nothing.
+        """
+        ...
+
+    def condition(self, text: EncodedText, picture: PictureFacts, *, negative: bool) -> Conditioning:
+        """Return what the network is told about one picture; see `conditioning.encode.Condition`."""
+        ...
+
+    def find_prediction(self, model: "LoadedModel", architecture: UNetArchitecture) -> PredictionKind:
+        """Say what the network of a checkpoint predicts that does not tell.
+
+        Args:
+            model: ready to be tried.
+            architecture: of its network.
+        """
         ...
 
 
@@ -79,10 +106,12 @@ class LoadedModel:
         family: what kind of model it is.
         network: the denoising network. Its weights may be changed in place.
         text_encoder: encodes prompts.
-        vae: decodes latents.
+        vae: encodes pictures and decodes latents.
         prediction: what the network predicts.
         noise: the noise levels it was trained on.
+        zero_terminal_snr: the last of these levels is pure noise already (arXiv:2305.08891).
         latent_format: the space it samples in.
+        extra_channels: what the network is given beside noisy latents, None for most.
         device: where it computes.
         dtype: in which number format the network computes.
         layout: in which memory format the network computes.
@@ -90,11 +119,13 @@ class LoadedModel:
 
     family: ModelFamily
     network: nn.Module
-    text_encoder: TextEncoder
+    text_encoder: PromptEncoder
     vae: Vae
     prediction: Prediction
     noise: DiscreteNoise
+    zero_terminal_snr: bool = False
     latent_format: LatentFormat
+    extra_channels: ExtraChannels | None = None
     device: torch.device
     dtype: torch.dtype
     layout: torch.memory_format
@@ -105,13 +136,21 @@ class LoadedModel:
         Args:
             x: noisy latents at the network's input scale, float32 [B, C, h, w], on `device`.
             t: timesteps 0..999, float [B]; they need not be whole numbers.
-            conditioning: of B pictures.
+            conditioning: of B pictures, on `device`; with `concat` if the model has extra channels.
 
         Returns:
             The network's output, float32 [B, C, h, w].
         """
-        x = x.to(self.dtype, memory_format=self.layout)
-        output = self.network(x, t, conditioning.cross_attention.to(self.dtype), return_dict=False)[0]
+        if conditioning.concat is not None:
+            x = torch.cat((x, conditioning.concat), 1)
+        vector = conditioning.vector
+        output = self.network(
+            x.to(self.dtype, memory_format=self.layout),
+            t,
+            conditioning.cross_attention.to(self.dtype),
+            class_labels=None if vector is None else vector.to(self.dtype),
+            return_dict=False,
+        )[0]
         return output.float()
 
     def sampling_bytes(self, width: int, height: int, batch: int) -> int:
@@ -121,6 +160,20 @@ class LoadedModel:
         """
         cells = (width // self.latent_format.downscale) * (height // self.latent_format.downscale)
         return 2 * batch * cells * VALUES_PER_CELL * self.dtype.itemsize
+
+    def encode(self, picture: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Return the latent [1, C, h, w], as samplers make it, of one picture [1, 3, H, W] in -1..1.
+
+        Args:
+            picture: its sides are multiples of 8 px.
+            noise: standard normal [1, C, h, w], chooses one of the latents that the picture may come from; None for the
+                most likely one.
+
+        Raises:
+            EaselError: the picture holds values that are no numbers.
+        """
+        posterior = self.vae.encode(picture)
+        return (posterior.mean if noise is None else posterior.sample(noise)) * self.latent_format.scale
 
     def decode(self, latent: Tensor) -> Tensor:
         """Return the picture, float32 [1, 3, H, W] in about -1..1, of one latent [1, C, h, w] as samplers make it.
@@ -132,6 +185,9 @@ class LoadedModel:
 
     def latent_to_preview(self, latent: Tensor) -> npt.NDArray[np.uint8]:
         """Return a rough look at latents [B, C, h, w] as samplers make them: RGB [B, h, w, 3], one px per cell."""
-        factors = torch.tensor(self.latent_format.rgb_factors, device=latent.device, dtype=torch.float32)
-        colours = torch.einsum("bchw,cr->bhwr", latent.float(), factors)
+        factors, bias = (
+            torch.tensor(numbers, device=latent.device, dtype=torch.float32)
+            for numbers in (self.latent_format.rgb_factors, self.latent_format.rgb_bias)
+        )
+        colours = torch.einsum("bchw,cr->bhwr", latent.float(), factors) + bias
         return ((colours + 1) * 127.5).clamp(0, 255).to(torch.uint8).cpu().numpy()

@@ -3,18 +3,25 @@
 from collections.abc import Callable
 
 from modules.core.errors import ModelFileError
-from modules.families.base import ModelFamily, ModelTraits
+from modules.families.base import EXTRA_CHANNELS, ModelFamily, ModelTraits
 from modules.families.sd1 import StableDiffusion1
+from modules.families.sd2 import StableDiffusion2
+from modules.families.sdxl import StableDiffusionXL, StableDiffusionXLRefiner
 
-FAMILIES: tuple[ModelFamily, ...] = (StableDiffusion1(),)
+FAMILIES: tuple[ModelFamily, ...] = (
+    StableDiffusion1(),
+    StableDiffusion2(),
+    StableDiffusionXL(),
+    StableDiffusionXLRefiner(),
+)
 
 # A family that gets its file moves from here to FAMILIES.
 _NOT_YET: tuple[tuple[str, Callable[[ModelTraits], bool]], ...] = (
     ("an SD 3 or Flux model", lambda traits: not traits.unet),
-    ("an SDXL model", lambda traits: traits.text_encoders == frozenset({"clip", "openclip"})),
-    ("an inpainting model", lambda traits: traits.in_channels == 9),
-    ("an InstructPix2Pix model", lambda traits: traits.in_channels == 8),
-    ("an SD 2.x model", lambda traits: traits.text_encoders == frozenset({"openclip"})),
+    ("an unCLIP model, which is told by pictures", lambda traits: traits.vector == "picture"),
+    ("a depth-to-image model", lambda traits: traits.in_channels == 5),
+    ("an upscaling model", lambda traits: traits.in_channels == 7),
+    ("a model with a network of another kind", lambda traits: traits.in_channels not in EXTRA_CHANNELS),
 )
 
 

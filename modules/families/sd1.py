@@ -2,12 +2,18 @@
 
 from pathlib import Path
 
+from modules.conditioning.conditioning import Conditioning
+from modules.conditioning.encode import EncodedText, PictureFacts
 from modules.core.paths import CONFIGS
-from modules.families.base import LatentFormat, ModelTraits
+from modules.families.architecture import PredictionKind, UNetArchitecture
+from modules.families.base import EXTRA_CHANNELS, LoadedModel, ModelTraits
+from modules.families.clip import TextPart
+from modules.families.latents import KL_F8, LatentFormat
+from modules.sampling.schedules import ALIGN_YOUR_STEPS_SD1
 
 
 class StableDiffusion1:
-    """The family of v1-4, v1-5 and everything trained from them."""
+    """The family of v1-4, v1-5 and everything trained from them, for inpainting and editing too."""
 
     @property
     def name(self) -> str:
@@ -16,17 +22,19 @@ class StableDiffusion1:
 
     @property
     def latent_format(self) -> LatentFormat:
-        """Latents of KL-f8; colours found by least squares (keturn, discuss.huggingface.co, topic 23204, 2022)."""
-        return LatentFormat(
-            channels=4,
-            downscale=8,
-            scale=0.18215,
-            rgb_factors=(
-                (0.298, 0.207, 0.208),
-                (0.187, 0.286, 0.173),
-                (-0.158, 0.189, 0.264),
-                (-0.184, -0.271, -0.473),
-            ),
+        """That of KL-f8."""
+        return KL_F8
+
+    @property
+    def align_your_steps(self) -> tuple[float, ...]:
+        """See `ScheduleOptions`."""
+        return ALIGN_YOUR_STEPS_SD1
+
+    @property
+    def text_parts(self) -> tuple[TextPart, ...]:
+        """CLIP ViT-L/14."""
+        return (
+            TextPart(kind="clip", prefixes=("cond_stage_model.transformer.",), folder="text_encoder", clip_skip=True),
         )
 
     @property
@@ -35,5 +43,20 @@ class StableDiffusion1:
         return CONFIGS / "sd1" / "v1-inference.yaml"
 
     def recognises(self, traits: ModelTraits) -> bool:
-        """Whether it is a UNet on plain latents with CLIP's text encoder and no other."""
-        return traits.unet and traits.in_channels == 4 and traits.text_encoders == frozenset({"clip"})
+        """Whether it is a UNet that is told by CLIP's tokens alone."""
+        told = traits.text_encoders == frozenset({"clip"}) and traits.vector is None
+        return traits.unet and told and traits.in_channels in EXTRA_CHANNELS
+
+    def vector_dim(self, pooled_dim: int) -> int | None:
+        """Return None: there is no vector."""
+        del pooled_dim
+
+    def condition(self, text: EncodedText, picture: PictureFacts, *, negative: bool) -> Conditioning:
+        """Return the text's tokens, which are all that the network is told."""
+        del picture, negative
+        return Conditioning(cross_attention=text.vectors)
+
+    def find_prediction(self, model: LoadedModel, architecture: UNetArchitecture) -> PredictionKind:
+        """Return "eps": who trained for v says so in a yaml."""
+        del model, architecture
+        return "eps"

@@ -1,4 +1,4 @@
-"""The UNet of SD 1.x, from diffusers, with the one difference to LDM's put right."""
+"""The UNet of Stable Diffusion, from diffusers, with the differences to LDM's put right."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.models.upsampling import Upsample2D
 from torch import Tensor, nn
 
-from modules.families.architecture import UNetArchitecture
+from modules.families.architecture import TransformerDepths, UNetArchitecture
 from modules.families.skeleton import skeleton
 
 VALUES_PER_CELL = 8000
@@ -39,28 +39,53 @@ class LdmUpsample(nn.Module):
 
 
 def build_unet(architecture: UNetArchitecture) -> nn.Module:
-    """Return the network without weights (on the meta device)."""
+    """Return the network without weights (on the meta device).
+
+    What a family adds to the timestep's embedding is the network's `class_labels` [B, vector_dim].
+
+    Raises:
+        ValueError: the sizes make no network.
+    """
+    depths = architecture.depths
+    _check_depths(depths)
+    # diffusers takes the middle's depth from the last level, which does not use it when it has no transformers.
+    last = depths.down[-1] if depths.down[-1][0] else (depths.middle,)
     options: dict[str, Any] = {
         "in_channels": architecture.in_channels,
         "out_channels": architecture.out_channels,
-        "down_block_types": tuple(
-            "CrossAttnDownBlock2D" if attends else "DownBlock2D" for attends in architecture.attention
-        ),
-        "up_block_types": tuple(
-            "CrossAttnUpBlock2D" if attends else "UpBlock2D" for attends in reversed(architecture.attention)
-        ),
+        "down_block_types": tuple("CrossAttnDownBlock2D" if level[0] else "DownBlock2D" for level in depths.down),
+        "mid_block_type": "UNetMidBlock2DCrossAttn" if depths.middle else "UNetMidBlock2D",
+        "up_block_types": tuple("CrossAttnUpBlock2D" if level[0] else "UpBlock2D" for level in depths.up),
         "block_out_channels": architecture.widths,
-        "layers_per_block": architecture.num_res_blocks,
+        "layers_per_block": tuple(len(level) for level in depths.down),
         "cross_attention_dim": architecture.context_dim,
-        "transformer_layers_per_block": architecture.transformer_depth,
+        "transformer_layers_per_block": (*depths.down[:-1], last),
+        "reverse_transformer_layers_per_block": depths.up,
         # In spite of its name this is the number of heads (huggingface/diffusers issue 2011).
         "attention_head_dim": architecture.heads,
         "use_linear_projection": architecture.linear_projection,
     }
+    if architecture.vector_dim is not None:
+        options["class_embed_type"] = "projection"
+        options["projection_class_embeddings_input_dim"] = architecture.vector_dim
     with skeleton():
         unet = UNet2DConditionModel(**options)
     _upsample_as_ldm(unet)
     return unet
+
+
+def _check_depths(depths: TransformerDepths) -> None:
+    """Refuse what diffusers would build otherwise than it is described.
+
+    Raises:
+        ValueError: diffusers cannot build it.
+    """
+    if any(len({depth > 0 for depth in level}) != 1 for level in (*depths.down, *depths.up)):
+        raise ValueError("a level has transformers after some of its residual blocks only")
+    if [len(level) for level in depths.up] != [len(level) + 1 for level in reversed(depths.down)]:
+        raise ValueError("the way up does not have one residual block per level more than the way down")
+    if depths.middle and depths.down[-1][0] not in (0, depths.middle):
+        raise ValueError("the middle's transformer is not as deep as those of the last level")
 
 
 def _upsample_as_ldm(unet: nn.Module) -> None:

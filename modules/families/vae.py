@@ -1,6 +1,8 @@
 """The autoencoder between pictures and latents, from diffusers."""
 
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
 import torch
@@ -32,39 +34,68 @@ def build_vae(architecture: VaeArchitecture) -> AutoencoderKL:
         return AutoencoderKL(**options)
 
 
-class _Decoder(Protocol):
-    """The part of diffusers' autoencoder that is used here."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Posterior:
+    """The latents that a picture may come from: a normal distribution in each value (arXiv:1312.6114).
+
+    Attributes:
+        mean: float32 [1,C,h,w].
+        std: standard deviation, float32 [1,C,h,w].
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Return the latent [1,C,h,w] that standard normal noise [1,C,h,w] chooses."""
+        return self.mean + self.std * noise
+
+
+class _Distribution(Protocol):
+    """Diffusers' `DiagonalGaussianDistribution`."""
+
+    mean: Tensor
+    std: Tensor
+
+
+class _Autoencoder(Protocol):
+    """The parts of diffusers' autoencoder that are used here."""
+
+    def encode(self, x: Tensor, return_dict: Literal[False]) -> tuple[_Distribution]: ...
 
     def decode(self, z: Tensor, return_dict: Literal[False]) -> tuple[Tensor]: ...
 
 
 class Vae:
-    """A loaded autoencoder."""
+    """A loaded autoencoder.
+
+    Some VAEs overflow in 16 bits. Such a one is changed to float32 for good when that is noticed.
+
+    Attributes:
+        module: the network.
+    """
 
     def __init__(self, module: AutoencoderKL, *, layout: torch.memory_format) -> None:
         self.module: nn.Module = module
-        self._decoder = cast("_Decoder", module)
+        self._autoencoder = cast("_Autoencoder", module)
         self._layout = layout
+
+    def encode(self, picture: Tensor) -> Posterior:
+        """Return the latents of one picture [1, 3, H, W] in -1..1, whose sides are multiples of 8.
+
+        Raises:
+            EaselError: there are none, because the picture or the weights are no numbers.
+        """
+        mean, std = self._without_overflow(self._encode, picture)
+        return Posterior(mean=mean, std=std)
 
     def decode(self, latent: Tensor) -> Tensor:
         """Return the picture [1, 3, 8h, 8w] in -1..1, float32, of one latent [1, 4, h, w] as the encoder would make it.
 
-        Some VAEs overflow in 16 bits. Such a one is changed to float32 for good when that is noticed.
-
         Raises:
             EaselError: there is no picture, because the latent or the weights are no numbers.
         """
-        picture = self._decode(latent)
-        if not _is_finite(picture) and _is_finite(latent) and self._dtype != torch.float32:
-            log.warning("The VAE overflowed in %s; it computes in float32 from now on.", self._dtype)
-            self.module.to(torch.float32)
-            picture = self._decode(latent)
-        if not _is_finite(picture):
-            raise EaselError(
-                "The checkpoint produced values that are no numbers (NaN), so there is no picture. "
-                "Start with --no-half, or choose another checkpoint."
-            )
-        return picture
+        return self._without_overflow(self._decode, latent)[0]
 
     def decoding_bytes(self, width: int, height: int) -> int:
         """Return about how much memory the decoding of a picture of `width` × `height` px takes at its peak."""
@@ -74,10 +105,28 @@ class Vae:
     def _dtype(self) -> torch.dtype:
         return next(self.module.parameters()).dtype
 
-    def _decode(self, latent: Tensor) -> Tensor:
+    def _without_overflow(self, compute: Callable[[Tensor], tuple[Tensor, ...]], given: Tensor) -> tuple[Tensor, ...]:
+        made = compute(given)
+        if not _are_finite(*made) and _are_finite(given) and self._dtype != torch.float32:
+            log.warning("The VAE overflowed in %s; it computes in float32 from now on.", self._dtype)
+            self.module.to(torch.float32)
+            made = compute(given)
+        if not _are_finite(*made):
+            raise EaselError(
+                "The checkpoint produced values that are no numbers (NaN), so there is no picture. "
+                "Start with --no-half, or choose another checkpoint."
+            )
+        return made
+
+    def _encode(self, picture: Tensor) -> tuple[Tensor, ...]:
+        picture = picture.to(self._dtype, memory_format=self._layout)
+        distribution = self._autoencoder.encode(picture, return_dict=False)[0]
+        return distribution.mean.float(), distribution.std.float()
+
+    def _decode(self, latent: Tensor) -> tuple[Tensor, ...]:
         latent = latent.to(self._dtype, memory_format=self._layout)
-        return self._decoder.decode(latent, return_dict=False)[0].float()
+        return (self._autoencoder.decode(latent, return_dict=False)[0].float(),)
 
 
-def _is_finite(tensor: Tensor) -> bool:
-    return bool(torch.isfinite(tensor).all())
+def _are_finite(*tensors: Tensor) -> bool:
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)

@@ -9,15 +9,18 @@ NEAR_SQUARE = -1
 BATCH_SIZE = 0
 
 
-def grid_rows(count: int, batch_size: int, n_rows: int) -> int:
+def grid_rows(count: int, batch_size: int, n_rows: int, *, prevent_empty_spots: bool = False) -> int:
     """Return the number of rows for `count` pictures.
 
     Args:
         count: how many pictures there are, at least 1.
         batch_size: how many were sampled together.
         n_rows: the setting: `NEAR_SQUARE`, `BATCH_SIZE` (one row for each place in the batch), or a number of rows.
+        prevent_empty_spots: near-square only as far as every cell is filled (A1111's `grid_prevent_empty_spots`).
     """
-    if n_rows == NEAR_SQUARE:
+    if n_rows == NEAR_SQUARE and prevent_empty_spots:
+        rows = next(rows for rows in range(math.isqrt(count), 0, -1) if count % rows == 0)
+    elif n_rows == NEAR_SQUARE:
         rows = round(math.sqrt(count))
     elif n_rows == BATCH_SIZE:
         rows = batch_size

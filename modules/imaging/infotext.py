@@ -15,6 +15,7 @@ NEGATIVE = "Negative prompt:"
 PROMPT_KEY = "Prompt"
 NEGATIVE_KEY = "Negative prompt"
 MINIMUM_PAIRS = 3  # fewer pairs in the last line, and it is a line of the prompt
+MAXIMUM_LINE = 250_000  # characters; a longer one is a line of the prompt: two hires prompts take 100,000 at most
 
 # A key is a run of word characters, blanks, hyphens and slashes before a colon; it has two characters at least and
 # begins with a word character. The look-behind and the possessive quantifiers keep this linear on long prompts.
@@ -29,9 +30,9 @@ _SIZE = re.compile(r"(\d+)x(\d+)")
 
 
 def quote(value: str | float) -> str:
-    """Return `value` as it stands in the last line of an infotext."""
+    """Return `value` as a JSON string if A1111 writes it as one: when it holds a comma, a colon or a line break."""
     text = str(value)
-    return json.dumps(text, ensure_ascii=False) if any(mark in text for mark in ",\n:") else text
+    return _json_string(text) if any(mark in text for mark in ",\n:") else text
 
 
 def unquote(text: str) -> str:
@@ -54,7 +55,7 @@ def write_infotext(prompt: str, negative_prompt: str, fields: Mapping[str, Field
             key is written once, without a colon (A1111's extensions write marks such as "NaN" that way).
     """
     written = ((key, value) for key, value in fields.items() if value is not None)
-    pairs = [key if key == value else f"{key}: {quote(value)}" for key, value in written]
+    pairs = [key if key == value else f"{key}: {_readable(value)}" for key, value in written]
     lines = [prompt, f"{NEGATIVE} {negative_prompt}" if negative_prompt else None, ", ".join(pairs)]
     return "\n".join(line for line in lines if line is not None).strip()
 
@@ -69,7 +70,7 @@ def read_infotext(text: str) -> dict[str, str]:
         size `512x768` under the key `K` becomes `K-1` (width) and `K-2` (height). A pair without a value is left out.
     """
     *lines, last = text.strip().split("\n")
-    pairs = list(_PAIR.finditer(last))
+    pairs = list(_PAIR.finditer(last)) if len(last) <= MAXIMUM_LINE else []
     if len(pairs) < MINIMUM_PAIRS:
         lines.append(last)
         pairs = []
@@ -82,6 +83,18 @@ def read_infotext(text: str) -> dict[str, str]:
         elif pair["quoted"] or pair["bare"]:
             fields[key] = value
     return fields
+
+
+def _readable(value: str | float) -> str:
+    """Return `value` as it stands in the last line: as A1111 writes it, unless nobody could read that back."""
+    text = quote(value)
+    if text != str(value):
+        return text
+    return _json_string(text) if text.startswith('"') or text != text.strip() else text
+
+
+def _json_string(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _split_prompts(lines: list[str]) -> tuple[str, str]:

@@ -6,7 +6,7 @@ A1111 leaves out of an infotext what was the default, and its defaults and algor
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from modules.imaging.infotext import NEGATIVE_KEY, PROMPT_KEY
 
@@ -44,39 +44,55 @@ _VERSION = re.compile(
     r"v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:-(?:(?P<commits>\d{1,9})\b|(?P<candidate>rc)))?", re.IGNORECASE
 )
 _EMPHASIS = re.compile(r"(?<!\\)(?:\\\\)*[(\[]")  # an opening bracket without an escape
+_FORGE_VERSION = re.compile(r"^f[\d.]+v(?=\d)")  # "f0.0.17v1.8.0rc-latest-276-g29be1da7" is based on A1111 1.8
 _MAXIMUM_DIGITS = 9  # a longer number is no size, and Python refuses to read very long ones
 _OLD_TIMELINES: Version = (1, 6, 0, 0)
 _PADDED_TIMESTEP_SAMPLERS: Version = (1, 6, 0, 0)
 _HALF_PRECISION_NOISE_TABLE: Version = (1, 7, 0, 225)
+_REFINER_BY_STEPS: Version = (1, 8, 0, 0)
+_SCHEDULE_TYPES: Version = (1, 9, 0, -1)
 
 
-def upgrade_infotext(fields: Mapping[str, str]) -> dict[str, str]:
+def upgrade_infotext(
+    fields: Mapping[str, str], *, skip: Collection[str] = (), final_size: bool = False
+) -> dict[str, str]:
     """Return the result of `read_infotext` with everything spelled out that A1111 1.10 reads into it.
 
     This is `restore_defaults` and `compatibility_fields` together; flags are the texts "True" and "False".
-    """
-    return restore_defaults(fields) | compatibility_fields(fields)
-
-
-def restore_defaults(fields: Mapping[str, str]) -> dict[str, str]:
-    """Return `fields` with the defaults filled in and with old forms replaced by today's.
-
-    - A hypernetwork chosen in the settings (before 1.1) becomes a `<hypernet:name:strength>` tag of the prompt.
-    - The first-pass size of the hires fix before 1.0 becomes the size, and the size becomes the hires size.
 
     Args:
         fields: a result of `read_infotext`.
+        skip: keys to leave out (A1111's option `infotext_skip_pasting`).
+        final_size: "Size" is the size after Hires. fix (A1111's option `use_old_hires_fix_width_height`).
+    """
+    full = restore_defaults(fields, final_size=final_size) | compatibility_fields(fields)
+    return {key: text for key, text in full.items() if key not in skip}
+
+
+def restore_defaults(fields: Mapping[str, str], *, final_size: bool = False) -> dict[str, str]:
+    """Return `fields` with the defaults filled in and with old forms replaced by today's; see `upgrade_infotext`."""
+    result = replace_old_forms(fields)
+    if final_size and (hires := _size(fields, "Hires resize")) and 0 not in hires:
+        result["Size-1"], result["Size-2"] = map(str, hires)
+    if result.get("FP8 weight", "Disable") != "Disable":
+        result.setdefault("Cache FP16 weight for LoRA", "False")
+    if any(_EMPHASIS.search(fields.get(key, "")) for key in (PROMPT_KEY, NEGATIVE_KEY)):
+        result.setdefault(EMPHASIS_KEY, EMPHASIS_DEFAULT)
+    return DEFAULTS | result
+
+
+def replace_old_forms(fields: Mapping[str, str]) -> dict[str, str]:
+    """Return the result of `read_infotext` in today's words.
+
+    - A hypernetwork chosen in the settings (before 1.1) becomes a `<hypernet:name:strength>` tag of the prompt.
+    - The first-pass size of the hires fix before 1.0 becomes the size, and the size becomes the hires size.
     """
     result = dict(fields)
     if "Hypernet" in result:
         strength = result.get("Hypernet strength", "1.0")
         result[PROMPT_KEY] = f"{result.get(PROMPT_KEY, '')}<hypernet:{result['Hypernet']}:{strength}>"
     _restore_first_pass(result)
-    if result.get("FP8 weight", "Disable") != "Disable":
-        result.setdefault("Cache FP16 weight for LoRA", "False")
-    if any(_EMPHASIS.search(fields.get(key, "")) for key in (PROMPT_KEY, NEGATIVE_KEY)):
-        result.setdefault(EMPHASIS_KEY, EMPHASIS_DEFAULT)
-    return DEFAULTS | result
+    return result
 
 
 def compatibility_fields(fields: Mapping[str, str]) -> dict[str, str]:
@@ -91,8 +107,22 @@ def compatibility_fields(fields: Mapping[str, str]) -> dict[str, str]:
         "Old prompt editing timelines": version < _OLD_TIMELINES and "[" in fields.get(PROMPT_KEY, ""),
         "Pad conds v0": version < _PADDED_TIMESTEP_SAMPLERS and fields.get("Sampler") in ("DDIM", "PLMS"),
         "Downcast alphas_cumprod": version < _HALF_PRECISION_NOISE_TABLE,
+        "Refiner switch by sampling steps": version < _REFINER_BY_STEPS and "Refiner" in fields,
     }
     return {name: "True" for name, on in switches.items() if on}
+
+
+def is_before_schedule_types(fields: Mapping[str, str]) -> bool:
+    """Whether an infotext is from before A1111 1.9, when sampler and schedule type became two things.
+
+    Later versions always name a schedule type, so a text without a version (A1111 named none before 1.3) is older if it
+    names none. What counts of Forge is the version of A1111 on which it is based.
+    """
+    text = fields.get("Version", "")
+    if not text:
+        return "Schedule type" not in fields
+    version = parse_version(_FORGE_VERSION.sub("", text))
+    return version is not None and version < _SCHEDULE_TYPES
 
 
 def parse_version(text: str) -> Version | None:

@@ -1,4 +1,7 @@
-"""Write finished pictures into the output folders, numbered as A1111 numbers them. Nothing is ever overwritten."""
+"""Write finished pictures into the output folders, numbered as A1111 numbers them. Nothing is ever overwritten.
+
+What belongs to a picture (its infotext as a text file, a smaller copy) lies beside it under the same name.
+"""
 
 import errno
 from datetime import datetime
@@ -6,7 +9,7 @@ from pathlib import Path
 
 from modules.core.errors import OutputError
 
-SUFFIX = ".png"
+PNG_SUFFIX = ".png"
 GRID_NAME = "grid"
 
 _REMEDIES = {
@@ -21,15 +24,18 @@ _REMEDIES = {
 }
 
 
-def save_picture(data: bytes, folder: Path, *, stem: str, by_day: bool, now: datetime) -> Path:
+def save_picture(
+    data: bytes, folder: Path, *, stem: str, by_day: bool, now: datetime, suffix: str = PNG_SUFFIX
+) -> Path:
     """Write a picture as `<folder>/[<YYYY-MM-DD>/]00000-<stem>.png` with the next free number.
 
     Args:
-        data: the complete PNG file.
+        data: the complete file.
         folder: output folder; made if it is missing.
         stem: what follows the number, usually the seed; empty for the number alone. Holds no path separator.
         by_day: put the picture into a folder named after the day.
         now: the time that names the day.
+        suffix: the file's ending.
 
     Returns:
         Path of the file, which this call made: another process that writes there never gets the same name.
@@ -37,12 +43,31 @@ def save_picture(data: bytes, folder: Path, *, stem: str, by_day: bool, now: dat
     Raises:
         OutputError: it cannot be written; nothing is left behind.
     """
-    return _write_numbered(data, _day(folder, now) if by_day else folder, prefix="", digits=5, stem=stem)
+    folder = _day(folder, now) if by_day else folder
+    return _write_numbered(data, folder, prefix="", digits=5, ending=f"-{stem}{suffix}" if stem else suffix)
 
 
-def save_grid(data: bytes, folder: Path, *, by_day: bool, now: datetime) -> Path:
+def save_grid(data: bytes, folder: Path, *, by_day: bool, now: datetime, suffix: str = PNG_SUFFIX) -> Path:
     """Write a grid as `<folder>/[<YYYY-MM-DD>/]grid-0000.png` with the next free number; see `save_picture`."""
-    return _write_numbered(data, _day(folder, now) if by_day else folder, prefix=GRID_NAME, digits=4, stem="")
+    folder = _day(folder, now) if by_day else folder
+    return _write_numbered(data, folder, prefix=f"{GRID_NAME}-", digits=4, ending=suffix)
+
+
+def save_beside(data: bytes, picture: Path, suffix: str) -> Path:
+    """Write what belongs to a saved picture, under its name with another ending.
+
+    Args:
+        data: the complete file.
+        picture: result of `save_picture` or `save_grid`.
+        suffix: ".txt" for the infotext, ".jpg" for a copy.
+
+    Raises:
+        OutputError: it cannot be written, or there is such a file; nothing is left behind.
+    """
+    try:
+        return _write_new(data, picture.with_suffix(suffix))
+    except OSError as error:
+        raise _output_error(picture.parent, error) from error
 
 
 def next_number(folder: Path, prefix: str = "") -> int:
@@ -67,19 +92,23 @@ def _day(folder: Path, now: datetime) -> Path:
     return folder / now.strftime("%Y-%m-%d")
 
 
-def _write_numbered(data: bytes, folder: Path, *, prefix: str, digits: int, stem: str) -> Path:
+def _write_numbered(data: bytes, folder: Path, *, prefix: str, digits: int, ending: str) -> Path:
+    """Write `<prefix><number><ending>` with a number that was free."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        number = next_number(folder, prefix)
+        number = next_number(folder, prefix.rstrip("-"))
         while True:
-            name = "-".join(part for part in (prefix, f"{number:0{digits}}", stem) if part)
             try:
-                return _write_new(data, folder / f"{name}{SUFFIX}")
+                return _write_new(data, folder / f"{prefix}{number:0{digits}}{ending}")
             except FileExistsError:
                 number += 1  # another process took this one in the meantime
     except OSError as error:
-        remedy = _REMEDIES.get(error.errno or 0, "Choose another output folder in the settings")
-        raise OutputError(f"Cannot save a picture in {folder}: {error.strerror or error}. {remedy}.") from error
+        raise _output_error(folder, error) from error
+
+
+def _output_error(folder: Path, error: OSError) -> OutputError:
+    remedy = _REMEDIES.get(error.errno or 0, "Choose another output folder in the settings")
+    return OutputError(f"Cannot save a picture in {folder}: {error.strerror or error}. {remedy}.")
 
 
 def _write_new(data: bytes, path: Path) -> Path:

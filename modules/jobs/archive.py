@@ -11,9 +11,10 @@ KEPT_PICTURE_BYTES = 512 * 2**20
 class Archive:
     """The jobs that ended last.
 
-    The rule: at most `KEPT_JOBS` jobs, and at most `KEPT_PICTURE_BYTES` of pictures in memory, newest first. An older
-    job beyond that keeps its saved pictures with empty `data` (they are to be read from `path`) and loses those that
-    were never saved. The newest job always keeps all, since somebody is just about to fetch it.
+    The rule: at most `KEPT_JOBS` jobs, and at most `KEPT_PICTURE_BYTES` of pictures in memory, newest first; those that
+    requests brought along count, too. An older job beyond that keeps its saved pictures with empty `data` (they are to
+    be read from `path`), loses those that were never saved, and empties those of its request. The newest job always
+    keeps all, since somebody is just about to fetch it.
     """
 
     __slots__ = ("_ended",)

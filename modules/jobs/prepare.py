@@ -3,7 +3,7 @@
 import secrets
 
 from modules.core.errors import InvalidRequest
-from modules.core.parameters import GenerationRequest, Txt2Img
+from modules.core.parameters import Generation, GenerationRequest
 
 MAX_JOB_ID_CHARACTERS = 200
 
@@ -28,7 +28,7 @@ def checked_job_id(job_id: str) -> str:
 
 def with_drawn_seeds(request: GenerationRequest) -> GenerationRequest:
     """Return `request` with each seed of −1 replaced by a random one in [0, 2³²)."""
-    if not isinstance(request, Txt2Img):
+    if not isinstance(request, Generation):
         return request
     drawn = {name: secrets.randbelow(2**32) for name in ("seed", "subseed") if getattr(request, name) == -1}
     return request.model_copy(update=drawn)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from modules.core.events import Cancelled, Finished, ImageReady, JobEvent, ModelLoading, Progress, Started
 from modules.core.job import Job
+from modules.core.parameters import GenerationRequest, Img2Img, Inpaint, Picture, Txt2Img
 from modules.core.results import GeneratedImage, GenerationResult
 from modules.jobs.eta import Eta
 from modules.jobs.log import EventLog
@@ -79,13 +80,19 @@ class Record:
         self._waiters = [waiter for waiter in self._waiters if waiter[1] is not future]
 
     def picture_bytes(self) -> int:
-        """Return how much memory the job's pictures take."""
-        return sum(len(image.data) for image in self.state.images)
+        """Return how much memory the job's pictures take, and those that its request brought along."""
+        made = sum(len(image.data) for image in self.state.images)
+        return made + sum(len(picture.data) for picture in _pictures(self.state.job.request))
 
     def forget_picture_bytes(self) -> None:
-        """Free the pictures' bytes. Saved ones keep their `path`; ones that were never saved are forgotten."""
+        """Free the pictures' bytes. Saved ones keep their `path`; ones that were never saved are forgotten.
+
+        Those of the request become empty: it still says what was asked for, but cannot be run again.
+        """
+        job = self.state.job
         self.state = replace(
             self.state,
+            job=replace(job, request=_request_without_bytes(job.request)),
             images=_without_bytes(self.state.images),
             result=_result_without_bytes(self.state.result) if self.state.result else None,
         )
@@ -102,6 +109,31 @@ class Record:
 def _resolve(future: asyncio.Future[JobState], state: JobState) -> None:
     if not future.done():
         future.set_result(state)
+
+
+def _pictures(request: GenerationRequest) -> tuple[Picture, ...]:
+    """Return the pictures that a request brings along."""
+    match request:
+        case Img2Img(inpaint=Inpaint(mask=mask)):
+            return (*request.images, mask)
+        case Img2Img():
+            return request.images
+        case Txt2Img(first_pass=Picture() as first):
+            return (first,)
+        case _:
+            return ()
+
+
+def _request_without_bytes(request: GenerationRequest) -> GenerationRequest:
+    empty = Picture.model_construct(data=b"")
+    match request:
+        case Img2Img():
+            inpaint = request.inpaint and request.inpaint.model_copy(update={"mask": empty})
+            return request.model_copy(update={"images": (empty,) * len(request.images), "inpaint": inpaint})
+        case Txt2Img(first_pass=Picture()):
+            return request.model_copy(update={"first_pass": empty})
+        case _:
+            return request
 
 
 def _without_bytes(images: tuple[GeneratedImage, ...]) -> tuple[GeneratedImage, ...]:

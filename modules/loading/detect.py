@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from modules.core.errors import ModelFileError
 from modules.families.base import ModelTraits
@@ -13,6 +14,17 @@ TEXT = "cond_stage_model.transformer."
 EMA_UNET = "model_ema.diffusion_model"
 
 _FIRST_CONV = "input_blocks.0.0.weight"
+_VECTOR = "label_emb.0.0.weight"
+
+# sgm keeps all that conditions a network below "conditioner", LDM the text encoder alone below "cond_stage_model".
+_SGM = "conditioner.embedders."
+_TEXT_ENCODERS = {
+    TEXT: "clip",
+    "conditioner.embedders.0.transformer.": "clip",
+    "cond_stage_model.model.": "openclip",
+    "conditioner.embedders.0.model.": "openclip",
+    "conditioner.embedders.1.model.": "openclip",
+}
 
 # Files that people put among the checkpoints: a pattern of names, what it is, where it belongs. The first match counts.
 _OTHER_FILES = (
@@ -35,25 +47,30 @@ def read_traits(tensors: Mapping[str, StoredTensor], *, source: str) -> ModelTra
     Raises:
         ModelFileError: it is no checkpoint; the message says what it is and where it belongs.
     """
-    first = tensors.get(UNET + _FIRST_CONV) or tensors.get(EMA_UNET + _FIRST_CONV.replace(".", ""))
+    first = _unet_weight(tensors, _FIRST_CONV)
     if first is not None and len(first.shape) == 4:
-        return ModelTraits(in_channels=first.shape[1], text_encoders=_text_encoders(tensors))
+        return ModelTraits(
+            in_channels=first.shape[1], text_encoders=_text_encoders(tensors), vector=_kind_of_vector(tensors)
+        )
     if any("joint_blocks." in name or "double_blocks." in name for name in tensors):
         return ModelTraits(in_channels=0, text_encoders=_text_encoders(tensors), unet=False)
     raise _no_checkpoint(tensors, source)
 
 
+def _unet_weight(tensors: Mapping[str, StoredTensor], name: str) -> StoredTensor | None:
+    return tensors.get(UNET + name) or tensors.get(EMA_UNET + name.replace(".", ""))
+
+
 def _text_encoders(names: Iterable[str]) -> frozenset[str]:
-    kinds = {
-        "cond_stage_model.transformer.": "clip",
-        "conditioner.embedders.0.transformer.": "clip",
-        "cond_stage_model.model.": "openclip",
-        "conditioner.embedders.0.model.": "openclip",
-        "conditioner.embedders.1.model.": "openclip",
-    }
-    prefixes = tuple(kinds)
+    prefixes = tuple(_TEXT_ENCODERS)
     found = {name for name in names if name.startswith(prefixes)}
-    return frozenset(kind for prefix, kind in kinds.items() if any(name.startswith(prefix) for name in found))
+    return frozenset(kind for prefix, kind in _TEXT_ENCODERS.items() if any(name.startswith(prefix) for name in found))
+
+
+def _kind_of_vector(tensors: Mapping[str, StoredTensor]) -> Literal["size", "picture"] | None:
+    if _unet_weight(tensors, _VECTOR) is None:
+        return None
+    return "size" if any(name.startswith(_SGM) for name in tensors) else "picture"
 
 
 def _no_checkpoint(tensors: Mapping[str, StoredTensor], source: str) -> ModelFileError:

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import mmap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -68,6 +68,17 @@ class StoredTensor:
     def nbytes(self) -> int:
         """Bytes of the tensor's elements."""
         return math.prod(self.shape) * self.dtype.itemsize
+
+    def rows(self, start: int, end: int) -> "StoredTensor":
+        """Return the part of the tensor from one index of its first dimension to another one, as a slice."""
+        shape = (len(range(self.shape[0])[start:end]), *self.shape[1:])
+        step = math.prod(self.shape[1:]) if self.stride is None else self.stride[0]
+        return replace(self, start=self.start + start * step * self.dtype.itemsize, shape=shape)
+
+    def transposed(self) -> "StoredTensor":
+        """Return the matrix with its dimensions exchanged."""
+        (height, width), stride = self.shape, self.stride or (self.shape[1], 1)
+        return replace(self, shape=(width, height), stride=stride[::-1])
 
     def open(self) -> Tensor:
         """Return the tensor as a view into the mapped file; it may start at an odd address."""

@@ -1,19 +1,23 @@
-"""A checkpoint in one file, in the layout of CompVis' latent-diffusion."""
+"""A checkpoint in one file, in the layout of CompVis' latent-diffusion or of Stability AI's sgm."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from modules.families.architecture import UNetArchitecture
+from modules.families.clip import TextPart
 from modules.families.registry import find_family
 from modules.families.unet import build_unet
 from modules.loading.convert.names import renamed
+from modules.loading.convert.openclip import openclip_text
 from modules.loading.convert.unet import unet_modules
 from modules.loading.convert.vae import vae_modules
-from modules.loading.detect import EMA_UNET, TEXT, UNET, VAE, read_traits
+from modules.loading.detect import EMA_UNET, UNET, VAE, read_traits
 from modules.loading.infer import fit_to_weights
 from modules.loading.ldm_config import read_ldm_config
 from modules.loading.mapped import StoredTensor
-from modules.loading.source import ComponentSource, ModelSource
+from modules.loading.source import ComponentSource, ModelSource, check_texts
+from modules.loading.statements import read_statements
 from modules.loading.weights_file import open_weights
 
 # Beside the weights: a buffer of old transformers versions, and remains of the whole CLIP model in merged checkpoints.
@@ -28,7 +32,7 @@ def open_single_file(path: Path, config: Path | None) -> ModelSource:
 
     Args:
         path: the file.
-        config: LDM yaml that describes it; None lets the weights decide.
+        config: yaml that describes it; None lets the weights decide.
 
     Raises:
         ModelFileError: it cannot be used; the message says why.
@@ -36,13 +40,21 @@ def open_single_file(path: Path, config: Path | None) -> ModelSource:
     tensors = open_weights(path)
     family = find_family(read_traits(tensors, source=path.name), source=path.name)
     architecture = read_ldm_config(config or family.default_config)
+    statements = read_statements(path, tensors)
     unet = _below(tensors, UNET) or _averaged_unet(tensors, architecture.unet)
     vae = _below(tensors, VAE)
-    text = {name.removeprefix("text_model."): tensor for name, tensor in _below(tensors, TEXT).items()}
+    texts = [_text(tensors, part) for part in family.text_parts]
     if config is None:
         architecture = fit_to_weights(
-            architecture, unet=_shapes(unet), vae=_shapes(vae), text=_shapes(text), source=path.name
+            replace(architecture, prediction=statements.prediction),
+            unet=_shapes(unet),
+            vae=_shapes(vae),
+            texts=[_shapes(text) for text in texts],
+            source=path.name,
         )
+    if statements.zero_terminal_snr:
+        architecture = replace(architecture, zero_terminal_snr=True)
+    check_texts(architecture, family, source=path.name)
     return ModelSource(
         family=family,
         architecture=architecture,
@@ -50,12 +62,23 @@ def open_single_file(path: Path, config: Path | None) -> ModelSource:
         vae=ComponentSource(
             file=path.name, part="VAE", tensors=vae, modules=vae_modules(architecture.vae), ignored=IGNORED_VAE
         ),
-        text=ComponentSource(file=path.name, part="text encoder", tensors=text, modules={}, ignored=IGNORED_TEXT),
+        texts=tuple(
+            ComponentSource(file=path.name, part="text encoder", tensors=text, modules={}, ignored=IGNORED_TEXT)
+            for text in texts
+        ),
     )
 
 
 def _below(tensors: _Tensors, prefix: str) -> _Tensors:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _text(tensors: _Tensors, part: TextPart) -> _Tensors:
+    """The weights of a text encoder by transformers' names."""
+    found = next((found for prefix in part.prefixes if (found := _below(tensors, prefix))), _Tensors())
+    if part.kind == "openclip":
+        return openclip_text(found)
+    return {name.removeprefix("text_model."): tensor for name, tensor in found.items()}
 
 
 def _averaged_unet(tensors: _Tensors, architecture: UNetArchitecture) -> _Tensors:

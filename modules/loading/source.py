@@ -72,14 +72,41 @@ class ModelSource:
         architecture: sizes and settings of its networks.
         unet: the denoising network.
         vae: the autoencoder.
-        text: the text encoder.
+        texts: the text encoders, in the family's order.
     """
 
     family: ModelFamily
     architecture: ModelArchitecture
     unet: ComponentSource
     vae: ComponentSource
-    text: ComponentSource
+    texts: tuple[ComponentSource, ...]
+
+
+def check_texts(architecture: ModelArchitecture, family: ModelFamily, *, source: str) -> None:
+    """Refuse a checkpoint whose text encoders do not say what its network listens to.
+
+    Args:
+        architecture: of the whole checkpoint.
+        family: what kind of model it is.
+        source: the file's name, for messages.
+
+    Raises:
+        ModelFileError: the number of text encoders or the widths differ.
+    """
+    texts, parts = architecture.texts, family.text_parts
+    if len(texts) != len(parts):
+        raise ModelFileError(
+            f"The configuration of “{source}” describes {len(texts)} text encoders, but it is of the kind "
+            f"{family.name}, which has {len(parts)}. Correct it or remove it."
+        )
+    pooled = sum(text.projection_dim or 0 for text, part in zip(texts, parts, strict=True) if part.pooled)
+    said = sum(text.hidden_size for text in texts), family.vector_dim(pooled)
+    heard = architecture.unet.context_dim, architecture.unet.vector_dim
+    if said != heard:
+        raise ModelFileError(
+            f"The network of “{source}” is told by tokens of {heard[0]} numbers and a vector of {heard[1] or 0}, but "
+            f"its text encoders make {said[0]} and {said[1] or 0}. It cannot be used."
+        )
 
 
 def _same_but_for_kernel(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:

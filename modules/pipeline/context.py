@@ -9,10 +9,27 @@ from modules.core.events import ImageReady, JobEvent, ModelLoading, Preview, Pro
 from modules.core.job import Job
 from modules.core.paths import Paths
 from modules.core.results import GeneratedImage
+from modules.core.settings import Settings
 from modules.families.base import LoadedModel
 from modules.library.checkpoints import CheckpointFile
+from modules.pipeline.text_cache import TextCache
 
 Emit = Callable[[JobEvent], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A checkpoint file together with the model read from it.
+
+    Attributes:
+        file: the checkpoint.
+        model: the model.
+        texts: what its text encoders have made of texts.
+    """
+
+    file: CheckpointFile
+    model: LoadedModel
+    texts: TextCache
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,9 +41,12 @@ class RunContext:
         paths: folders.
         emit: where events go.
         token: checked between stages.
+        load: gets the checkpoint of a name, or that of the settings for None.
+        find: finds a checkpoint by its name, without loading it.
         notes: sentences for the person, collected on the way.
         images: finished pictures, in order.
         checkpoint: the file whose model is used, once it is loaded.
+        padded: prompts and negative prompts were not equally long and were made so.
         started: `time.monotonic()` at the start.
     """
 
@@ -34,10 +54,23 @@ class RunContext:
     paths: Paths
     emit: Emit
     token: CancelToken
+    load: Callable[["RunContext", str | None], Loaded]
+    find: Callable[[str], CheckpointFile]
     notes: list[str] = field(default_factory=list[str])
     images: list[GeneratedImage] = field(default_factory=list[GeneratedImage])
     checkpoint: CheckpointFile | None = None
+    padded: bool = False
     started: float = field(default_factory=time.monotonic)
+
+    @property
+    def settings(self) -> Settings:
+        """The job's settings."""
+        return self.job.settings
+
+    def note(self, sentence: str) -> None:
+        """Keep a sentence for the person; said once, however often it happens."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
 
     def loading(self, name: str, fraction: float) -> None:
         """Say how far the checkpoint called `name` has been read."""
@@ -54,17 +87,9 @@ class RunContext:
 
     def progress(self, stage: str, *, step: int, steps: int, batch: int, batches: int) -> None:
         """Say how far the job is; every batch counts the same."""
-        fraction = (batch + step / steps) / batches
+        fraction = (batch + min(1.0, step / steps)) / batches
         self.emit(
             Progress(
                 job_id=self.job.id, stage=stage, step=step, steps=steps, batch=batch, batches=batches, fraction=fraction
             )
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
-    """A checkpoint file together with the model read from it."""
-
-    file: CheckpointFile
-    model: LoadedModel

@@ -1,22 +1,26 @@
 """Refuse what cannot fit into memory before the system has to kill us for trying."""
 
 from modules.core.errors import OutOfMemoryError
-from modules.core.parameters import Txt2Img
 from modules.families.base import LoadedModel
 from modules.hardware.memory import available_bytes
 
 
-def check_memory(model: LoadedModel, request: Txt2Img) -> None:
-    """Compare the least memory that `request` needs, for sampling a batch or decoding one picture, with what is there.
+def check_memory(model: LoadedModel, width: int, height: int, batch: int) -> None:
+    """Compare the least memory that a batch needs, for sampling it or decoding one of its pictures, with what is there.
 
     An accelerator says by itself when its memory is full; a CPU's system lets a program allocate and then kills it.
+
+    Args:
+        model: the model.
+        width: of the largest pass, px.
+        height: likewise.
+        batch: pictures that are sampled together.
 
     Raises:
         OutOfMemoryError: main memory cannot hold the request; says how much is needed and how much is there.
     """
     if model.device.type != "cpu":
         return
-    width, height, batch = request.width, request.height, request.batch_size
     needed = max(model.vae.decoding_bytes(width, height), model.sampling_bytes(width, height, batch))
     available = available_bytes(model.device)
     if needed > available:

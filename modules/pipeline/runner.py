@@ -11,15 +11,17 @@ from modules.core.errors import Interrupted, OutOfMemoryError
 from modules.core.events import Cancelled, Finished
 from modules.core.flags import Flags
 from modules.core.job import Job
-from modules.core.parameters import LoadCheckpoint, Txt2Img
+from modules.core.parameters import Img2Img, LoadCheckpoint, Txt2Img
 from modules.core.paths import Paths
 from modules.core.results import GenerationResult
 from modules.hardware.device import choose_device
 from modules.hardware.dtype import choose_precision
 from modules.hardware.memory import device_memory, is_out_of_memory, release
-from modules.library.checkpoints import CheckpointFile, CheckpointLibrary
+from modules.library.checkpoints import CheckpointLibrary
 from modules.loading.cache import ModelCache
 from modules.pipeline.context import Emit, Loaded, RunContext
+from modules.pipeline.img2img import run_img2img
+from modules.pipeline.text_cache import TextCache
 from modules.pipeline.txt2img import run_txt2img
 
 log = logging.getLogger(__name__)
@@ -34,7 +36,7 @@ class PipelineRunner:
         self._device = choose_device(flags)
         self._precision = choose_precision(flags, self._device)
         self._cache = ModelCache(self._device, self._precision, flags)
-        self._loaded: CheckpointFile | None = None
+        self._loaded: Loaded | None = None
         log.info("Running on %s with %s.", self._device, self._precision)
 
     def __call__(self, job: Job, emit: Emit, token: CancelToken) -> None:
@@ -43,7 +45,14 @@ class PipelineRunner:
         Raises:
             EaselError: what went wrong, in a sentence; the worker turns it into `Failed`.
         """
-        context = RunContext(job=job, paths=self._paths, emit=emit, token=token)
+        context = RunContext(
+            job=job,
+            paths=self._paths,
+            emit=emit,
+            token=token,
+            load=self._load,
+            find=lambda name: self._checkpoints.hashed(self._checkpoints.find(name), token),
+        )
         try:
             self._run(context)
         except Interrupted:
@@ -64,24 +73,31 @@ class PipelineRunner:
         return Capabilities(device_memory=device_memory(self._device))
 
     def _run(self, context: RunContext) -> None:
-        loaded = self._load(context)
-        match context.job.request:
-            case LoadCheckpoint():
-                pass
-            case Txt2Img() as request:
-                # inference_mode: no autograd bookkeeping, also for tensors made on the way.
-                with torch.inference_mode():
+        loaded = self._load(context, None)
+        context.checkpoint = loaded.file
+        # inference_mode: no autograd bookkeeping, also for tensors made on the way.
+        with torch.inference_mode():
+            match context.job.request:
+                case LoadCheckpoint():
+                    pass
+                case Txt2Img() as request:
                     run_txt2img(context, loaded, request)
+                case Img2Img() as request:
+                    run_img2img(context, loaded, request)
 
-    def _load(self, context: RunContext) -> Loaded:
-        """Return the model of the job's settings, loading and hashing its file when that is new."""
-        file = self._checkpoints.default(context.job.settings)
+    def _load(self, context: RunContext, name: str | None) -> Loaded:
+        """Return the model of a name, or that of the job's settings, loading and hashing its file when that is new."""
+        settings = context.settings
+        file = self._checkpoints.default(settings) if name is None else self._checkpoints.find(name)
         model = self._cache.get(file, lambda fraction: context.loading(file.name, fraction), context.token)
+        known = self._loaded
+        if known is None or known.model is not model:
+            known = self._loaded = Loaded(file=file, model=model, texts=TextCache(model.text_encoder))
         # The file of a model in memory may be gone by now; its hash was taken when it was loaded.
-        if self._loaded is None or self._loaded.path != file.path or file.path.exists():
-            self._loaded = self._checkpoints.hashed(file, context.token)
-        context.checkpoint = self._loaded
-        return Loaded(file=self._loaded, model=model)
+        if known.file.path != file.path or file.path.exists():
+            hashed = self._checkpoints.hashed(file, context.token)
+            known = self._loaded = Loaded(file=hashed, model=model, texts=known.texts)
+        return known
 
     def _result(self, context: RunContext) -> GenerationResult:
         return GenerationResult(

@@ -2,8 +2,8 @@
 
 import re
 
-_WHOLE_LINE = re.compile(r"(?:\A|\n)#[^\n]*(?:\n|\Z)")
-_REST_OF_LINE = re.compile(r"#[^\n]*(?:\n|\Z)")
+COMMENTS = (re.compile(r"(?:\A|\n)#[^\n]*(?:\n|\Z)"), re.compile(r"#[^\n]*(?:\n|\Z)"))
+"""Whole lines, then rests of lines: one after the other they are replaced by a line break."""
 
 
 def strip_comments(text: str) -> str:
@@ -13,4 +13,6 @@ def strip_comments(text: str) -> str:
     with its line break, but of such lines in direct succession only every other one does: A1111's results, which show
     in infotexts, are kept to the letter.
     """
-    return _REST_OF_LINE.sub("\n", _WHOLE_LINE.sub("\n", text))
+    for pattern in COMMENTS:
+        text = pattern.sub("\n", text)
+    return text

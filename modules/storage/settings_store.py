@@ -74,7 +74,8 @@ class SettingsStore:
             InvalidRequest: as for `update`.
         """
         settings = with_changes(self._settings, changes)
-        self._check_folders({name: getattr(settings, name) for name in changes}, trusted=False)
+        known = {name: getattr(settings, name) for name in changes if name in setting_names()}
+        self._check_folders(known, trusted=False)
         return settings
 
     def _is_unchanged_unknown(self, name: str, value: object) -> bool:

@@ -25,6 +25,11 @@ def test_changes_make_a_new_snapshot() -> None:
         ({"CLIP_stop_at_last_layers": 0}, "CLIP_stop_at_last_layers"),
         ({"randn_source": "TPU"}, "randn_source"),
         ({"samples_save": None}, "samples_save"),
+        ({"img2img_background_color": "white"}, "img2img_background_color"),
+        ({"emphasis": "Loud"}, "emphasis"),
+        ({"hires_fix_refiner_pass": "third pass"}, "hires_fix_refiner_pass"),
+        ({"k_sched_type": "simple"}, "k_sched_type"),
+        ({"uni_pc_order": 0}, "uni_pc_order"),
     ],
 )
 def test_what_does_not_fit_is_named(changes: dict[str, Any], named: str) -> None:

@@ -61,18 +61,18 @@ def test_nothing_asks_for_gradients(full: LoadedModel) -> None:
 
 
 def test_clip_skip_beyond_the_first_layer_is_an_error(full: LoadedModel) -> None:
-    tokens = torch.zeros(1, 77, dtype=torch.int64)
-    assert full.text_encoder.encode(tokens, 3).shape == (1, 77, 32)
+    tokens, encoder = torch.zeros(1, 77, dtype=torch.int64), full.text_encoder.encoders[0]
+    assert encoder.encode(tokens, 3).vectors.shape == (1, 77, 32)
     with pytest.raises(InvalidRequest, match="has 3 layers"):
-        full.text_encoder.encode(tokens, 4)
+        encoder.encode(tokens, 4)
 
 
 def test_clip_skip_takes_an_earlier_layer_and_norms_it(full: LoadedModel) -> None:
-    tokens = torch.arange(77)[None]
-    last, before = full.text_encoder.encode(tokens, 1), full.text_encoder.encode(tokens, 2)
+    tokens, encoder = torch.arange(77)[None], full.text_encoder.encoders[0]
+    last, before = encoder.encode(tokens, 1).vectors, encoder.encode(tokens, 2).vectors
     assert not torch.allclose(last, before)
-    assert isinstance(full.text_encoder, ClipTextEncoder)
-    module = cast("Any", full.text_encoder.module)
+    assert isinstance(encoder, ClipTextEncoder)
+    module = cast("Any", encoder.module)
     hidden: Tensor = module(tokens, output_hidden_states=True).hidden_states[-2]
     assert torch.equal(before, module.final_layer_norm(hidden))
 

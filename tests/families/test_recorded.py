@@ -59,7 +59,8 @@ def denoise(model: LoadedModel, told: Conditioning, x: Tensor, sigma: Tensor) ->
     ("text", "clip_skip", "name"), [(PROMPT, 1, "cond"), (NEGATIVE, 1, "uncond"), (PROMPT, 4, "clip_skip_4")]
 )
 def test_text_encoder(model: LoadedModel, recorded: Recorded, text: str, clip_skip: int, name: str) -> None:
-    vectors = model.text_encoder.encode(tokens(model.text_encoder.tokenizer, text), clip_skip)
+    encoder = model.text_encoder.encoders[0]
+    vectors = encoder.encode(tokens(encoder.tokenizer, text), clip_skip).vectors
     torch.testing.assert_close(vectors, recorded[name], atol=1e-5, rtol=0)
 
 

@@ -16,7 +16,7 @@ from modules.core.capabilities import Capabilities
 from modules.core.errors import ModelFileError, OutOfMemoryError, Skipped
 from modules.core.events import Finished, ImageReady, JobEvent, ModelLoading, Preview, Progress
 from modules.core.job import Job
-from modules.core.parameters import LoadCheckpoint, Txt2Img
+from modules.core.parameters import Generation, Img2Img, LoadCheckpoint, Txt2Img
 from modules.core.results import GeneratedImage, GenerationResult
 from modules.jobs.workers.local import LocalWorker
 
@@ -67,7 +67,7 @@ class FakeRunner:
         match job.request:
             case LoadCheckpoint():
                 self._load(job, emit, token)
-            case Txt2Img():
+            case Txt2Img() | Img2Img():
                 self._paint(job, job.request, emit, token)
 
     def _load(self, job: Job, emit: Emit, token: CancelToken) -> None:
@@ -80,7 +80,7 @@ class FakeRunner:
             raise ModelFileError(f"{name} is not a Stable Diffusion checkpoint.")
         emit(Finished(job_id=job.id, result=GenerationResult()))
 
-    def _paint(self, job: Job, request: Txt2Img, emit: Emit, token: CancelToken) -> None:
+    def _paint(self, job: Job, request: Generation, emit: Emit, token: CancelToken) -> None:
         began = time.monotonic()
         images: list[GeneratedImage] = []
         for batch in range(request.batch_count):
@@ -94,7 +94,7 @@ class FakeRunner:
         seconds = time.monotonic() - began
         emit(Finished(job_id=job.id, result=GenerationResult(images=tuple(images), seconds=seconds)))
 
-    def _steps(self, job: Job, request: Txt2Img, batch: int, emit: Emit, token: CancelToken) -> None:
+    def _steps(self, job: Job, request: Generation, batch: int, emit: Emit, token: CancelToken) -> None:
         final = landscape(request.seed + batch, 128, 128 * request.height // request.width)
         for step in range(1, request.steps + 1):
             time.sleep(self.step_seconds)
@@ -126,7 +126,7 @@ def fake_worker(*, step_seconds: float = 0.02, gate: Gate | None = None) -> Loca
     return LocalWorker(lambda: runner)
 
 
-def picture(request: Txt2Img, number: int) -> GeneratedImage:
+def picture(request: Generation, number: int) -> GeneratedImage:
     """Paint picture `number` of a request, with its infotext inside."""
     seed = request.seed + number
     infotext = (

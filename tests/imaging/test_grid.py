@@ -19,6 +19,19 @@ def test_arranged_as_recorded(case: Any) -> None:
     assert np.asarray(grid)[1::2, 2::3, 0].tolist() == cells
 
 
+@pytest.mark.parametrize("case", recorded("grids")["without_empty_spots"], ids=lambda case: str(case[0]))
+def test_without_empty_spots_as_recorded(case: Any) -> None:
+    count, size, cells = case
+    images = [Image.new("RGB", (3, 2), (number, 0, 0)) for number in range(1, count + 1)]
+    grid = image_grid(images, grid_rows(count, 1, -1, prevent_empty_spots=True))
+    assert list(grid.size) == size
+    assert np.asarray(grid)[::2, ::3, 0].tolist() == cells
+
+
+def test_a_given_number_of_rows_is_kept_even_with_empty_spots() -> None:
+    assert grid_rows(5, 1, 3, prevent_empty_spots=True) == 3
+
+
 @pytest.mark.parametrize("n_rows", [-1, 0, 20])
 def test_there_is_always_a_row(n_rows: int) -> None:
     assert grid_rows(1, 8, n_rows) == 1

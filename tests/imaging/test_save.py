@@ -8,7 +8,7 @@ from typing import IO, Any
 import pytest
 
 from modules.core.errors import OutputError
-from modules.imaging.save import next_number, save_grid, save_picture
+from modules.imaging.save import next_number, save_beside, save_grid, save_picture
 
 NOW = datetime(2024, 3, 5, 14, 7, 9, tzinfo=UTC)
 
@@ -45,6 +45,18 @@ def test_names_and_folders(tmp_path: Path) -> None:
     assert save_grid(b"grid", folder, by_day=True, now=NOW).relative_to(folder) == Path("2024-03-05/grid-0000.png")
     assert save_grid(b"grid", folder, by_day=True, now=NOW).name == "grid-0001.png"
     assert save(folder, by_day=True).name == "00001-1234.png"
+
+
+def test_other_formats_and_what_lies_beside_a_picture(tmp_path: Path) -> None:
+    path = save_picture(b"picture", tmp_path, stem="1.5", by_day=False, now=NOW, suffix=".webp")
+    assert path.name == "00000-1.5.webp"
+    assert save_grid(b"grid", tmp_path, by_day=False, now=NOW, suffix=".jpg").name == "grid-0000.jpg"
+    text = save_beside(b"a cat", path, ".txt")
+    assert (text.name, text.read_bytes(), path.read_bytes()) == ("00000-1.5.txt", b"a cat", b"picture")
+    with pytest.raises(OutputError, match="Cannot save a picture in"):
+        save_beside(b"a dog", path, ".txt")
+    assert text.read_bytes() == b"a cat"
+    assert save(tmp_path, "2").name == "00001-2.png"
 
 
 def test_a_name_that_another_process_took_meanwhile_is_not_overwritten(

@@ -8,7 +8,7 @@ import pytest
 
 from modules.core.events import Finished, ImageReady, Queued, Started
 from modules.core.job import Job
-from modules.core.parameters import Txt2Img
+from modules.core.parameters import GenerationRequest, HiresFix, Img2Img, Inpaint, Picture, Txt2Img
 from modules.core.results import GeneratedImage, GenerationResult
 from modules.core.settings import Settings
 from modules.jobs import archive
@@ -19,8 +19,8 @@ from tests.jobs.fakes import picture
 LOCK = threading.Lock()
 
 
-def ended_record(job_id: str, *images: GeneratedImage) -> Record:
-    job = Job(id=job_id, request=Txt2Img(), settings=Settings(), created=datetime.now(tz=UTC))
+def ended_record(job_id: str, *images: GeneratedImage, request: GenerationRequest | None = None) -> Record:
+    job = Job(id=job_id, request=request or Txt2Img(), settings=Settings(), created=datetime.now(tz=UTC))
     record = Record(job, LOCK)
     with LOCK:
         record.add(Queued(job_id=job_id, ahead=0), 0.0)
@@ -52,6 +52,41 @@ def test_old_pictures_leave_the_memory_and_saved_ones_keep_their_path(monkeypatc
     assert all(not event.image.data for event in left if isinstance(event, ImageReady))
     assert isinstance(left[-1], Finished)
     assert left[-1].result == old.state.result
+
+
+def brought(size: int) -> Picture:
+    return Picture(data=bytes(size))
+
+
+@pytest.mark.parametrize(
+    ("request_with_pictures", "brought_bytes"),
+    [
+        (Img2Img(prompt="a cat", images=(brought(60),)), 60),
+        (Img2Img(prompt="a cat", images=(brought(60), brought(50)), batch_size=2), 110),
+        (Img2Img(prompt="a cat", images=(brought(60),), inpaint=Inpaint(mask=brought(30), blur_x=7)), 90),
+        (Txt2Img(prompt="a cat", hires=HiresFix(), first_pass=brought(80)), 80),
+    ],
+)
+def test_pictures_that_a_request_brought_along_count_and_are_emptied(
+    monkeypatch: pytest.MonkeyPatch, request_with_pictures: GenerationRequest, brought_bytes: int
+) -> None:
+    saved = picture(1, size=10, path=Path("00000-1.png"))
+    old, new = ended_record("old", saved, request=request_with_pictures), ended_record("new", picture(2, size=5))
+    assert old.picture_bytes() == 10 + brought_bytes
+    monkeypatch.setattr(archive, "KEPT_PICTURE_BYTES", 15 + brought_bytes)
+    box = Archive()
+    box.add(old)
+    box.add(new)
+    assert old.state.job.request == request_with_pictures
+
+    monkeypatch.setattr(archive, "KEPT_PICTURE_BYTES", 14 + brought_bytes)
+    box.add(ended_record("newest"))
+    assert old.picture_bytes() == 0
+    left = old.state.job.request
+    everything_else = {"images": True, "first_pass": True, "inpaint": {"mask"}}
+    assert left.model_dump(exclude=everything_else) == request_with_pictures.model_dump(exclude=everything_else)
+    if isinstance(left, Img2Img) and isinstance(request_with_pictures, Img2Img):
+        assert len(left.images) == len(request_with_pictures.images)
 
 
 def test_the_newest_job_keeps_its_pictures_however_large(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,7 @@ def outputs(model: LoadedModel) -> list[Tensor]:
     """What each of the three networks gives for fixed inputs."""
     generator = torch.Generator().manual_seed(5)
     x = torch.randn(1, 4, 8, 8, generator=generator)
-    told = model.text_encoder.encode(torch.arange(77)[None] * 600, 1)
+    told = model.text_encoder.encoders[0].encode(torch.arange(77)[None] * 600, 1).vectors
     predicted = model.predict(x, torch.tensor([321.5]), Conditioning(cross_attention=told))
     return [told, predicted, model.decode(x)]
 
@@ -110,7 +110,8 @@ def test_facts_about_the_model(checkpoint: Path) -> None:
     assert isinstance(model.prediction, Epsilon)
     assert (model.latent_format.scale, model.latent_format.channels, model.latent_format.downscale) == (0.18215, 4, 8)
     assert (model.device, model.dtype) == (CPU, torch.bfloat16)
-    assert model.text_encoder.tokenizer.start_id == 49406
+    assert model.text_encoder.encoders[0].tokenizer.start_id == 49406
+    assert (model.extra_channels, model.zero_terminal_snr) == (None, False)
 
 
 def test_v_prediction_and_scale_factor_come_from_the_yaml(tmp_path: Path, checkpoint: Path) -> None:
@@ -194,7 +195,7 @@ def test_on_an_accelerator_the_outputs_are_about_the_same(checkpoint: Path) -> N
         ours = fast.predict(x.to(cuda), t.to(cuda), Conditioning(cross_attention=told.to(cuda)))
         expected = load(checkpoint, config).predict(x, t, Conditioning(cross_attention=told))
         assert torch.isfinite(fast.decode(x.to(cuda))).all()
-    assert fast.text_encoder.encode(torch.zeros(1, 77, dtype=torch.int64), 1).device == cuda
+    assert fast.text_encoder.encoders[0].encode(torch.zeros(1, 77, dtype=torch.int64), 1).vectors.device == cuda
     torch.testing.assert_close(ours.cpu(), expected, atol=0.05, rtol=0.05)
 
 
@@ -287,16 +288,6 @@ def test_embedding(tmp_path: Path) -> None:
     assert "is an embedding" in refused(tmp_path / "style.pt")
 
 
-def test_inpainting(tmp_path: Path) -> None:
-    path = save(tmp_path / "inpaint.safetensors", tiny_sd1_tensors(in_channels=9))
-    assert "is an inpainting model, which is not supported yet" in refused(path, path.with_suffix(".yaml"))
-
-
-def test_sd2(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
-    renamed = {name.replace("cond_stage_model.transformer", "cond_stage_model.model"): t for name, t in tensors.items()}
-    assert "is an SD 2.x model, which is not supported yet" in refused(save(tmp_path / "two.safetensors", renamed))
-
-
 @pytest.mark.parametrize("prefix", [UNET + "output_blocks.4", VAE + "decoder.mid", TEXT + "encoder.layers.1."])
 @pytest.mark.parametrize("with_yaml", [False, True])
 def test_missing_weights(tmp_path: Path, tensors: dict[str, Tensor], prefix: str, with_yaml: bool) -> None:
@@ -339,9 +330,3 @@ def test_an_incomplete_folder(tmp_path: Path, tensors: dict[str, Tensor], part: 
 def test_another_folder(tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     assert "has no model_index.json" in refused(tmp_path / "pictures")
-
-
-def test_an_sdxl_folder(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
-    folder = write_diffusers_folder(tmp_path / "folder", tensors)
-    (folder / "model_index.json").write_text('{"unet": [], "text_encoder_2": []}', encoding="utf-8")
-    assert "is an SDXL model" in refused(folder)

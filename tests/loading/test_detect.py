@@ -37,6 +37,23 @@ def test_text_encoders(anywhere: MappedFile, text: list[str], kinds: set[str]) -
     assert traits == ModelTraits(in_channels=4, text_encoders=frozenset(kinds))
 
 
+@pytest.mark.parametrize(
+    ("others", "vector"),
+    [
+        ([], None),
+        (["conditioner.embedders.0.model.ln_final.bias"], "size"),
+        (["cond_stage_model.model.ln_final.bias", "embedder.model.ln_final.weight"], "picture"),
+    ],
+)
+@pytest.mark.parametrize("ema", [False, True])
+def test_what_else_the_network_is_told(anywhere: MappedFile, others: list[str], vector: str | None, ema: bool) -> None:
+    network = [UNET, UNET.replace("input_blocks.0.0", "label_emb.0.0")] if vector else [UNET]
+    if ema:
+        prefix = "model.diffusion_model."
+        network = ["model_ema.diffusion_model" + name.removeprefix(prefix).replace(".", "") for name in network]
+    assert read_traits(named(anywhere, *network, *others), source="x").vector == vector
+
+
 def test_channels(anywhere: MappedFile) -> None:
     assert read_traits(named(anywhere, UNET, shape=(320, 9, 3, 3)), source="x").in_channels == 9
 

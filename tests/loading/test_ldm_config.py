@@ -7,7 +7,7 @@ import pytest
 
 from modules.core.errors import ModelFileError
 from modules.core.paths import CONFIGS
-from modules.families.architecture import ClipTextArchitecture, UNetArchitecture, VaeArchitecture
+from modules.families.architecture import ClipTextArchitecture, TransformerDepths, UNetArchitecture, VaeArchitecture
 from modules.loading.ldm_config import read_ldm_config
 from tests.tiny_checkpoint import YAML, write_yaml
 
@@ -28,19 +28,21 @@ def test_sizes(config: Path) -> None:
     assert found.unet == UNetArchitecture(
         model_channels=32,
         channel_mult=(1, 2, 4, 4),
-        num_res_blocks=2,
-        attention=(True, True, True, False),
+        depths=TransformerDepths.regular([1, 1, 1, 0], middle=1, num_res_blocks=2),
         heads=(8, 8, 8, 8),
         context_dim=32,
     )
     assert found.vae == VaeArchitecture(channels=32, channel_mult=(1, 2, 4, 4), num_res_blocks=2)
-    assert found.text == ClipTextArchitecture(
-        vocab_size=49408,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=3,
-        num_attention_heads=2,
-        max_position_embeddings=77,
+    assert found.texts == (
+        ClipTextArchitecture(
+            vocab_size=49408,
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=3,
+            num_attention_heads=2,
+            max_position_embeddings=77,
+            projection_dim=512,
+        ),
     )
     assert (found.prediction, found.scale_factor, found.timesteps) == ("eps", 0.18215, 1000)
     assert (found.linear_start, found.linear_end) == (0.00085, 0.012)
@@ -49,8 +51,8 @@ def test_sizes(config: Path) -> None:
 def test_the_shipped_configuration_is_that_of_stable_diffusion_1() -> None:
     found = read_ldm_config(CONFIGS / "sd1" / "v1-inference.yaml")
     assert found.unet.widths == (320, 640, 1280, 1280)
-    assert found.unet.context_dim == found.text.hidden_size == 768
-    assert found.text.num_attention_heads == 12
+    assert found.unet.context_dim == found.texts[0].hidden_size == 768
+    assert found.texts[0].num_attention_heads == 12
     assert found.tokenizer is None
 
 
@@ -68,12 +70,13 @@ def test_the_width_of_a_head_instead_of_the_number_of_heads(config: Path) -> Non
 def test_linear_projections(config: Path) -> None:
     edited(config, "transformer_depth: 1", "transformer_depth: 2, use_linear_in_transformer: true")
     found = read_ldm_config(config).unet
-    assert (found.transformer_depth, found.linear_projection) == (2, True)
+    assert found.depths == TransformerDepths.regular([2, 2, 2, 0], middle=2, num_res_blocks=2)
+    assert found.linear_projection
 
 
 def test_a_text_encoder_without_parameters_is_openais(config: Path) -> None:
     edited(config, "      params: {version: tiny-text-encoder}\n", "")
-    assert read_ldm_config(config).text.hidden_size == 768
+    assert read_ldm_config(config).texts[0].hidden_size == 768
 
 
 def test_a_vocabulary_beside_the_text_encoder_is_used(config: Path) -> None:
@@ -86,7 +89,7 @@ def test_a_vocabulary_beside_the_text_encoder_is_used(config: Path) -> None:
 def test_the_configuration_of_a_whole_clip_model(config: Path) -> None:
     path = config.parent / "tiny-text-encoder" / "config.json"
     path.write_text(json.dumps({"model_type": "clip", "text_config": {"hidden_size": 48}}), encoding="utf-8")
-    assert read_ldm_config(config).text.hidden_size == 48
+    assert read_ldm_config(config).texts[0].hidden_size == 48
 
 
 @pytest.mark.parametrize(

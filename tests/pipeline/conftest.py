@@ -7,14 +7,28 @@ from modules.core.paths import resolve_paths
 from modules.library.checkpoints import CheckpointLibrary
 from modules.pipeline.runner import PipelineRunner
 from modules.storage.hashes import HashCache
-from tests.recorded_checkpoint import write_recorded_checkpoint
+from tests.recorded_checkpoint import (
+    SD1_YAML,
+    recorded_sd1,
+    write_recorded,
+    write_recorded_checkpoint,
+    write_recorded_inpainting,
+)
 
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with the checkpoint of the recordings."""
+    """A data folder with the checkpoints of the recordings, and one of the same kind that edits pictures.
+
+    `tiny-sd1` is chosen where nothing else is asked for.
+    """
     folder = tmp_path_factory.mktemp("data")
-    write_recorded_checkpoint(folder / "models" / "Stable-diffusion")
+    models = folder / "models" / "Stable-diffusion"
+    write_recorded_checkpoint(models)
+    write_recorded_inpainting(models / "variants")
+    write_recorded(models / "variants" / "tiny-sd1b.safetensors", recorded_sd1("b/"), SD1_YAML)
+    editing = SD1_YAML.replace(" in_channels: 4\n", " in_channels: 8\n").replace("crossattn", "hybrid")
+    write_recorded(models / "variants" / "tiny-sd1-edit.safetensors", recorded_sd1("edit/", in_channels=8), editing)
     return folder
 
 

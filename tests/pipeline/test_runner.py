@@ -12,12 +12,12 @@ from modules.core.flags import Flags
 from modules.core.parameters import Txt2Img
 from modules.core.paths import resolve_paths
 from modules.core.settings import Settings, with_changes
-from modules.imaging.png import read_parameters
+from modules.imaging.metadata import read_parameters
 from modules.library.checkpoints import CheckpointLibrary
 from modules.pipeline import limits, output
 from modules.pipeline.runner import PipelineRunner
 from modules.storage.hashes import HashCache
-from tests.pipeline.running import UNSAVED, pixels, run
+from tests.pipeline.running import UNSAVED, made, pixels, run, stop_at
 
 CAT = Txt2Img(prompt="a cat", sampler="Euler a", steps=3, seed=5, width=64, height=64)
 
@@ -52,13 +52,97 @@ def test_guidance_of_one_ignores_the_negative_prompt(runner: PipelineRunner) -> 
         {"eta_noise_seed_delta": 31337},
         {"enable_prompt_comments": False},
         {"comma_padding_backtrack": 0},
+        {"emphasis": "No norm"},
+        {"use_old_emphasis_implementation": True},
+        {"pad_cond_uncond": True},
+        {"pad_cond_uncond_v0": True},
+        {"randn_source": "NV"},
+        {"tiling": True},
+        {"use_downcasted_alpha_bar": True},
+        {"sd_noise_schedule": "Zero Terminal SNR"},
+        {"enable_quantization": True},
+        {"always_discard_next_to_last_sigma": True},
+        {"sgm_noise_multiplier": True},
+        {"k_sched_type": "karras"},
+        {"s_min_uncond": 15, "s_min_uncond_all": True},
+        {"skip_early_cond": 0.5},
     ],
 )
 def test_settings_change_the_picture(runner: PipelineRunner, change: dict[str, object]) -> None:
-    words = "a cat, " + "red blue " * 35 + ", green yellow black white pink # comment"
-    usual, _ = run(runner, changed(prompt=words))
-    other, _ = run(runner, changed(prompt=words), with_changes(UNSAVED, change))
-    assert not np.array_equal(pixels(usual.images[0].data), pixels(other.images[0].data))
+    words = "a (cat:1.5), " + "red blue " * 35 + ", green yellow black white pink # comment"
+    request = changed(prompt=words, negative_prompt="dog")
+    assert not np.array_equal(made(runner, request), made(runner, request, **change))
+
+
+@pytest.mark.parametrize(
+    ("sampler", "scheduler", "change"),
+    [
+        ("DDIM", "Automatic", {"eta_ddim": 0.5}),
+        ("Euler", "Automatic", {"s_churn": 3}),
+        ("DPM++ 2M", "Karras", {"sigma_min": 0.5}),
+        ("DPM++ 2M", "Karras", {"sigma_max": 5}),
+        ("DPM++ 2M", "Karras", {"rho": 2}),
+        ("DPM++ 2M", "Karras", {"use_old_karras_scheduler_sigmas": True}),
+        ("DPM++ 2M", "Beta", {"beta_dist_alpha": 2}),
+        ("DPM++ 2M", "Beta", {"beta_dist_beta": 2}),
+        ("DPM++ SDE", "Karras", {"s_noise": 0.9}),
+        ("UniPC", "Automatic", {"uni_pc_variant": "bh2"}),
+        ("UniPC", "Automatic", {"uni_pc_skip_type": "time_quadratic"}),
+        ("UniPC", "Automatic", {"uni_pc_order": 1}),
+        ("UniPC", "Automatic", {"uni_pc_lower_order_final": False}),
+    ],
+)
+def test_settings_of_samplers_change_the_picture(
+    runner: PipelineRunner, sampler: str, scheduler: str, change: dict[str, object]
+) -> None:
+    request = changed(sampler=sampler, scheduler=scheduler, steps=5)
+    assert not np.array_equal(made(runner, request), made(runner, request, **change))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 6},
+        {"subseed": 8, "subseed_strength": 0.3},
+        {"seed_resize_from_width": 128, "seed_resize_from_height": 128},
+        {"sampler": "Heun"},
+        {"scheduler": "Karras"},
+        {"steps": 4},
+        {"cfg_scale": 3},
+        {"eta": 0.5},
+        {"s_min_uncond": 15},
+        {"tiling": True},
+        {"negative_prompt": "dog"},
+    ],
+)
+def test_fields_of_the_request_change_the_picture(runner: PipelineRunner, change: dict[str, object]) -> None:
+    assert not np.array_equal(made(runner, CAT), made(runner, changed(**change)))
+
+
+@pytest.mark.parametrize("change", [{"s_churn": 3}, {"s_churn": 3, "s_tmin": 5}, {"s_churn": 3, "s_tmax": 5}])
+def test_fields_of_the_request_say_how_noise_is_added(runner: PipelineRunner, change: dict[str, object]) -> None:
+    pictures = [made(runner, changed(sampler="Euler", **fields)) for fields in ({}, change, change | {"s_noise": 1.1})]
+    assert not np.array_equal(pictures[0], pictures[1])
+    assert not np.array_equal(pictures[1], pictures[2])
+
+
+def test_the_request_wins_over_the_settings(runner: PipelineRunner) -> None:
+    assert np.array_equal(made(runner, CAT), made(runner, changed(eta=1), eta_ancestral=0.5))
+    assert np.array_equal(made(runner, CAT), made(runner, changed(s_min_uncond=0), s_min_uncond=15))
+    assert np.array_equal(made(runner, CAT), made(runner, changed(tiling=False), tiling=True))
+    euler = changed(sampler="Euler", s_churn=0, s_tmin=0, s_tmax=0, s_noise=1)
+    assert np.array_equal(made(runner, changed(sampler="Euler")), made(runner, euler, s_churn=3, s_noise=1.1))
+
+
+def test_opposite_edges_fit_together_only_for_the_picture_that_asks_for_it(runner: PipelineRunner) -> None:
+    before = made(runner, CAT)
+    tiled = made(runner, changed(tiling=True))
+    assert np.abs(tiled[0] - tiled[-1]).mean() < np.abs(before[0] - before[-1]).mean()
+    assert np.array_equal(made(runner, CAT), before)
+
+
+def test_noise_is_that_of_another_size_only_where_both_sides_are_given(runner: PipelineRunner) -> None:
+    assert np.array_equal(made(runner, CAT), made(runner, changed(seed_resize_from_width=128)))
 
 
 def test_progress_counts_every_step_of_every_batch(runner: PipelineRunner) -> None:
@@ -75,22 +159,6 @@ def test_previews_are_pictures_and_can_be_switched_off(runner: PipelineRunner) -
     for off in ({"live_previews_enable": False}, {"show_progress_every_n_steps": -1}):
         _, events = run(runner, CAT, with_changes(UNSAVED, off))
         assert not any(isinstance(event, Preview) for event in events)
-
-
-def stop_at(batch: int, step: int, how: str) -> "_Reaction":
-    return _Reaction(batch, step, how)
-
-
-class _Reaction:
-    """Interrupts or skips when a certain step is reached."""
-
-    def __init__(self, batch: int, step: int, how: str) -> None:
-        self._when = (batch, step)
-        self._how = how
-
-    def __call__(self, event: JobEvent, token: CancelToken) -> None:
-        if isinstance(event, Progress) and event.stage == "Sampling" and (event.batch, event.step) == self._when:
-            token.interrupt() if self._how == "interrupt" else token.skip()
 
 
 def test_interrupt_stops_within_a_step_and_keeps_what_is_finished(runner: PipelineRunner) -> None:
@@ -233,6 +301,11 @@ def test_the_same_checkpoint_is_loaded_once(data: Path) -> None:
     assert (result.model_name, result.model_hash) == ("tiny-sd1", "bb64a9c9c4")
 
 
+def test_a_name_of_the_settings_chooses_the_checkpoint(runner: PipelineRunner) -> None:
+    result, _ = run(runner, CAT, with_changes(UNSAVED, {"sd_model_checkpoint": "tiny-sd1b"}))
+    assert (result.model_name, result.model_hash) == ("tiny-sd1b", "0dd9da1b35")
+
+
 def test_a_checkpoint_that_is_gone_from_the_settings_gives_way_to_the_first(runner: PipelineRunner) -> None:
     result, _ = run(runner, CAT, with_changes(UNSAVED, {"sd_model_checkpoint": "gone.safetensors"}))
     assert result.model_name == "tiny-sd1"
@@ -261,7 +334,7 @@ def test_an_allocation_that_fails_becomes_a_sentence(runner: PipelineRunner, mon
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes.")
 
-    monkeypatch.setattr("modules.pipeline.txt2img.sample", fail)
+    monkeypatch.setattr("modules.pipeline.passes.sample", fail)
     with pytest.raises(OutOfMemoryError, match="Choose a smaller"):
         run(runner, CAT)
 

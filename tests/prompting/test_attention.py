@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from modules.prompting.attention import BREAK, BREAK_WEIGHT, WeightedText, parse_attention
+from modules.prompting.attention import (
+    BREAK,
+    BREAK_WEIGHT,
+    MAX_WEIGHT,
+    WeightedText,
+    attention_spans,
+    bounded,
+    parse_attention,
+)
 from tests.prompting.recordings import recorded
 
 
@@ -29,6 +37,24 @@ def test_nesting_stops_adding_weight_at_a_depth() -> None:
     (piece,) = parse_attention("(" * 5000 + "a" + ")" * 5000)
     assert piece.text == "a"
     assert piece.weight == pytest.approx(1.1**100)
+
+
+@pytest.mark.parametrize("weight", ["9" * 400, f"-{'9' * 400}", "1" + "0" * 40])
+def test_weights_stay_numbers(weight: str) -> None:
+    (piece,) = parse_attention(f"(((a:{weight}):{weight}):1.5)")
+    assert abs(piece.weight) == MAX_WEIGHT
+
+
+def test_infinity_times_nothing_is_nothing() -> None:
+    (piece,) = parse_attention(f"((a:{'9' * 400}):0)")
+    assert piece.weight == 0
+    assert bounded(math.nan) == 0
+
+
+def test_spans_say_where_a_stretch_stands() -> None:
+    text = r"a (b\(c\):1.3) BREAK  d"
+    spans = [["".join(text[span.start : span.stop]) for span in piece.spans if span] for piece in attention_spans(text)]
+    assert spans == [["a "], ["b", "(", "c", ")"], [], ["BREAK"], ["d"]]
 
 
 @pytest.mark.timeout(20)

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from modules.prompting.schedule import prompt_schedule
+from modules.prompting.schedule import Clock, ScheduleWriter, prompt_schedule
+from modules.prompting.schedule_grammar import read_schedule
 from tests.prompting.recordings import recorded
 
 
@@ -152,3 +153,13 @@ def test_never_raises_and_stages_end_in_order() -> None:
         assert stages[-1].until == steps
         assert stages[0].until >= 1
         assert all(stage.until < following.until for stage, following in pairwise(stages))
+
+
+def test_spans_say_where_the_text_of_a_step_stands() -> None:
+    text = "a [(b:1.2):[c|d]:2], e"
+    writer = ScheduleWriter(read_schedule(text), Clock.of_pass(4))
+    stages = writer.stages()
+    assert [stage.text for stage in stages] == ["a (b:1.2), e", "a (b:1.2), e", "a c, e", "a d, e"]
+    for stage in stages:
+        assert "".join(text[span.start : span.stop] for span in writer.spans(stage.until)) == stage.text
+    assert writer.spans(1) == [range(2), range(3, 10), range(19, 22)]

@@ -36,8 +36,9 @@ class Network:
     The prompt moves the means by the average of its tokens. Remembers the timestep and the batch of each call.
     """
 
-    def __init__(self, table: str, *, velocity: bool) -> None:
-        self._noise = DiscreteNoise(alphas_cumprod(table).double())
+    def __init__(self, table: str, *, velocity: bool, half_precision: bool = False) -> None:
+        alphas = alphas_cumprod(table)
+        self._noise = DiscreteNoise((alphas.half() if half_precision else alphas).double())
         self._velocity = velocity
         self.calls: list[tuple[float, int]] = []
 

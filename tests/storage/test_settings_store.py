@@ -67,7 +67,7 @@ def test_a_snapshot_does_not_change(paths: Paths) -> None:
 
 
 def test_values_that_do_not_fit_are_named_and_left_in_the_file(paths: Paths, caplog: pytest.LogCaptureFixture) -> None:
-    content = {"randn_source": "NV", "n_rows": "many", "eta_ancestral": float("nan"), "samples_save": None, "x": 1}
+    content = {"randn_source": "TPU", "n_rows": "many", "eta_ancestral": float("nan"), "samples_save": None, "x": 1}
     write(paths, content)
     store = SettingsStore(paths)
     assert store.snapshot() == Settings()
@@ -75,7 +75,7 @@ def test_values_that_do_not_fit_are_named_and_left_in_the_file(paths: Paths, cap
         assert f"Setting {name} " in caplog.text
     store.update({"grid_save": False}, trusted=True)
     left = read(paths)
-    assert left["randn_source"] == "NV"
+    assert left["randn_source"] == "TPU"
     assert left["n_rows"] == "many"
     assert left["x"] == 1
 

@@ -44,8 +44,8 @@ def test_prompts_of_one_batch_are_kept_apart(loaded: Loaded) -> None:
         Wish(prompt="a blue star on the left", negative_prompt="green", seed=2),
         Wish(prompt="the sea", seed=3),
     ]
-    together = make_pictures(loaded.model, wishes, MANNER)
-    alone = [make_pictures(loaded.model, [wish], MANNER)[0] for wish in wishes]
+    together = make_pictures(loaded, wishes, MANNER)
+    alone = [make_pictures(loaded, [wish], MANNER)[0] for wish in wishes]
     assert [picture.size for picture in together] == [(64, 64)] * 3
     assert all(map(alike, together, alone))
     assert not alike(together[0], together[1])
@@ -55,7 +55,7 @@ def test_pictures_are_those_of_the_products_pipeline(loaded: Loaded) -> None:
     wishes = [Wish(prompt="a (red:1.4) circle", negative_prompt="green", seed=seed) for seed in (7, 8, 9)]
     series = make_series(loaded, wishes[0], 3, MANNER)
     assert len(series) == 3
-    assert all(map(alike, make_pictures(loaded.model, wishes, MANNER), series))
+    assert all(map(alike, make_pictures(loaded, wishes, MANNER), series))
 
 
 def test_prompt_and_negative_prompt_and_manner_count(loaded: Loaded) -> None:
@@ -76,4 +76,4 @@ def test_a_changed_model_is_used(loaded: Loaded, tmp_path: Path) -> None:
     changed = replace(loaded, model=replace(loaded.model, vae=other.vae))
     usual, different = (make_series(each, wish, 1, MANNER)[0] for each in (loaded, changed))
     assert not alike(usual, different)
-    assert alike(make_pictures(changed.model, [wish], MANNER)[0], different)
+    assert alike(make_pictures(changed, [wish], MANNER)[0], different)

@@ -6,7 +6,7 @@ usage: python -m tools.demo_model.addon_effects [--count 60] [--report FILE]
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -15,6 +15,7 @@ from PIL import Image
 
 from modules.core.parameters import Txt2Img
 from modules.families.base import LoadedModel
+from modules.pipeline.text_cache import TextCache
 from modules.prompting.tokenizer import shipped_tokenizer
 from tools.demo_model import colours, report
 from tools.demo_model.addons import EMBEDDING, HYPERNETWORK, LORA, MOONLIGHT, PLACEHOLDERS, SECOND_VAE, SEPIA
@@ -129,10 +130,12 @@ def measure(effect: Effect, checkpoint: Path, count: int, manner: Txt2Img) -> tu
     """Return pictures of the same prompts and seeds without the add-on and with it."""
     random = Random(effect.name)
     wishes = [Wish(prompt=effect.prompts(random), seed=seed) for seed in range(count)]
-    model = load(checkpoint).model
-    before = make_pictures(model, wishes, manner)
-    effect.apply(model)
-    return before, make_pictures(model, wishes, manner)
+    loaded = load(checkpoint)
+    before = make_pictures(loaded, wishes, manner)
+    effect.apply(loaded.model)
+    # What the text encoder said before is not what it says now.
+    changed = replace(loaded, texts=TextCache(loaded.model.text_encoder))
+    return before, make_pictures(changed, wishes, manner)
 
 
 def ruler_accuracy(count: int = 300) -> float:

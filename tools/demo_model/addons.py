@@ -98,7 +98,7 @@ def load_demo() -> LoadedModel:
 
 def text_network(model: LoadedModel) -> CLIPTextModel:
     """Return transformers' module of the text encoder."""
-    return cast("ClipTextEncoder", model.text_encoder).module
+    return cast("ClipTextEncoder", model.text_encoder.encoders[0]).module
 
 
 @torch.no_grad()
@@ -341,8 +341,11 @@ MAKERS: dict[str, Callable[[], None]] = {
 def main() -> None:
     """Make all add-ons, or those that are named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", default=list(MAKERS), choices=MAKERS)
-    for name in cast("list[str]", parser.parse_args().names):
+    parser.add_argument("names", nargs="*", help=f"{', '.join(MAKERS)}; all without")
+    names = cast("list[str]", parser.parse_args().names)
+    if unknown := set(names) - MAKERS.keys():
+        parser.error(f"There is no {', '.join(sorted(unknown))}.")
+    for name in names or MAKERS:
         MAKERS[name]()
 
 

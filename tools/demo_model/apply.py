@@ -47,7 +47,7 @@ def apply_embedding(model: LoadedModel, file: Path, tokens: list[int]) -> None:
 def apply_hypernetwork(model: LoadedModel, file: Path) -> None:
     """Put a hypernetwork in A1111's format before the keys and values of the cross-attention layers."""
     content = torch.load(file, weights_only=True)
-    width = architecture().text.hidden_size
+    width = architecture().texts[0].hidden_size
     hypernetwork = Hypernetwork(width)
     for addition, weights in zip((hypernetwork.keys, hypernetwork.values), content[width], strict=True):
         addition.load_state_dict(weights)

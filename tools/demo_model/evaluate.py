@@ -213,7 +213,7 @@ def main() -> None:
     manner = manner_of(args)
     loaded, classifier = load(args.checkpoint), trained_classifier()
     wanted = tasks(args.seed, args.count)
-    pictures = make_pictures(loaded.model, [Wish(prompt=task.prompt, seed=task.seed) for task in wanted], manner)
+    pictures = make_pictures(loaded, [Wish(prompt=task.prompt, seed=task.seed) for task in wanted], manner)
     scores = score(
         [task.asked for task in wanted], classifier.read(pictures), [read_colours(picture) for picture in pictures]
     )

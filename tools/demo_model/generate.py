@@ -16,8 +16,6 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from modules.conditioning.conditioning import Conditioning
-from modules.conditioning.encode import encode_prompts
 from modules.core.cancellation import CancelToken
 from modules.core.events import JobEvent
 from modules.core.flags import Flags
@@ -25,19 +23,19 @@ from modules.core.job import Job
 from modules.core.parameters import Txt2Img
 from modules.core.paths import PROJECT_ROOT, resolve_paths
 from modules.core.settings import Settings
-from modules.families.base import LoadedModel
 from modules.hardware.attention import prepare_attention
 from modules.hardware.device import choose_device
 from modules.hardware.dtype import choose_precision
 from modules.library.checkpoints import CheckpointFile
 from modules.loading.build import load_checkpoint
+from modules.pipeline.batches import Batch
 from modules.pipeline.context import Loaded, RunContext
 from modules.pipeline.decode import decode_picture
-from modules.pipeline.describe import effective_eta
+from modules.pipeline.passes import Pass, model_calls, run_pass
+from modules.pipeline.prompts import Calls, PromptPair
+from modules.pipeline.text_cache import TextCache
 from modules.pipeline.txt2img import run_txt2img
-from modules.sampling.denoiser import GuidedDenoiser
-from modules.sampling.loop import SamplingPlan, StepState, sample
-from modules.sampling.noise import ImageNoise
+from modules.sampling.loop import StepState
 from tools.demo_model.networks import CHECKPOINT
 
 SETTINGS = Settings(
@@ -81,60 +79,41 @@ def load(checkpoint: Path = CHECKPOINT) -> Loaded:
     )
     model = load_checkpoint(checkpoint, config=file.config, device=device, precision=choose_precision(flags, device))
     prepare_attention(model.network, flags, device)
-    return Loaded(file=file, model=model)
+    return Loaded(file=file, model=model, texts=TextCache(model.text_encoder))
 
 
-def make_pictures(model: LoadedModel, wishes: Sequence[Wish], manner: Txt2Img) -> list[Image.Image]:
-    """Make one picture per wish; pictures of different prompts share a batch, which the product does not do by itself.
-
-    Prompts may hold emphasis, but nothing that changes while a picture is made: `make_series` is for that.
+def make_pictures(loaded: Loaded, wishes: Sequence[Wish], manner: Txt2Img) -> list[Image.Image]:
+    """Make one picture per wish; pictures of different prompts share a batch.
 
     Args:
-        model: makes them.
+        loaded: makes them.
         wishes: which pictures.
         manner: size, sampler, steps, CFG scale and batch size; prompts and seed are those of the wishes.
     """
-    pictures = list[Image.Image]()
+    context, pictures = _context(manner, loaded), list[Image.Image]()
     with tqdm(total=len(wishes), desc="pictures", mininterval=5) as bar, torch.inference_mode():
         for start in range(0, len(wishes), manner.batch_size):
             batch = wishes[start : start + manner.batch_size]
-            pictures += _make_batch(model, batch, manner)
+            pictures += _make_batch(context, loaded, batch, manner)
             bar.update(len(batch))
     return pictures
 
 
-def _make_batch(model: LoadedModel, wishes: Sequence[Wish], manner: Txt2Img) -> list[Image.Image]:
-    def encoded(texts: list[str]) -> Conditioning:
-        return encode_prompts(
-            model.text_encoder,
-            texts,
-            clip_skip=SETTINGS.CLIP_stop_at_last_layers,
-            backtrack=SETTINGS.comma_padding_backtrack,
-        )
-
-    denoise = GuidedDenoiser(
-        model.predict,
-        prediction=model.prediction,
-        noise=model.noise,
-        cond=encoded([wish.prompt for wish in wishes]),
-        uncond=encoded([wish.negative_prompt for wish in wishes]),
-        cfg_scale=manner.cfg_scale,
-    )
-    side = model.latent_format.downscale
-    noise = ImageNoise(
-        [wish.seed for wish in wishes],
-        (model.latent_format.channels, manner.height // side, manner.width // side),
-        model.device,
-        SETTINGS.randn_source,
-    )
-    plan = SamplingPlan(
+def _make_batch(context: RunContext, loaded: Loaded, wishes: Sequence[Wish], manner: Txt2Img) -> list[Image.Image]:
+    seeds = tuple(wish.seed for wish in wishes)
+    this = Pass(
+        pairs=[PromptPair(positive=wish.prompt, negative=wish.negative_prompt) for wish in wishes],
+        calls=Calls(first=model_calls(manner.sampler, manner.steps)),
+        width=manner.width,
+        height=manner.height,
         sampler=manner.sampler,
         scheduler=manner.scheduler,
         steps=manner.steps,
-        eta=effective_eta(manner, SETTINGS),
+        cfg_scale=manner.cfg_scale,
     )
-    latents = sample(denoise, plan, levels=model.noise, noise=noise, on_step=_unseen, token=CancelToken())
-    return [decode_picture(model, latents[index : index + 1]) for index in range(len(latents))]
+    batch = Batch(index=0, first=0, seeds=seeds, subseeds=seeds)
+    latents = run_pass(context, loaded, manner, batch, this, _unseen)
+    return [decode_picture(loaded.model, latents[index : index + 1]) for index in range(len(latents))]
 
 
 def _unseen(_state: StepState) -> None:
@@ -162,15 +141,22 @@ def make_series(loaded: Loaded, first: Wish, count: int, manner: Txt2Img) -> lis
             "batch_count": math.ceil(count / size),
         }
     )
-    context = RunContext(
+    context = _context(request, loaded)
+    with torch.inference_mode():
+        run_txt2img(context, loaded, request)
+    return [Image.open(io.BytesIO(image.data)).convert("RGB") for image in context.images[:count]]
+
+
+def _context(request: Txt2Img, loaded: Loaded) -> RunContext:
+    """Return what the pipeline needs for a request that names no other checkpoint."""
+    return RunContext(
         job=Job(id="series", request=request, settings=SETTINGS, created=datetime.now(UTC)),
         paths=resolve_paths(Flags(data_dir=PROJECT_ROOT)),
         emit=_unheard,
         token=CancelToken(),
+        load=lambda _context, _name: loaded,
+        find=lambda _name: loaded.file,
     )
-    with torch.inference_mode():
-        run_txt2img(context, loaded, request)
-    return [Image.open(io.BytesIO(image.data)).convert("RGB") for image in context.images[:count]]
 
 
 def _unheard(_event: JobEvent) -> None:

@@ -42,7 +42,7 @@ def new_unet(seed: int) -> nn.Module:
 
 def new_text_encoder(seed: int) -> CLIPTextModel:
     """Return a text encoder with random weights."""
-    encoder = _initialised(build_clip_text(architecture().text), seed)
+    encoder = _initialised(build_clip_text(architecture().texts[0]), seed)
     for name, parameter in encoder.named_parameters():
         if "embedding" in name:
             nn.init.normal_(parameter, std=0.05)

@@ -108,7 +108,7 @@ def train(folder: Path, *, seed: int, steps: int, device: torch.device) -> CLIPT
     encoder = new_text_encoder(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        readers = nn.Linear(architecture().text.hidden_size, sum(len(answers) for answers in ANSWERS.values()))
+        readers = nn.Linear(architecture().texts[0].hidden_size, sum(len(answers) for answers in ANSWERS.values()))
     tokenizer = shipped_tokenizer()
     for network in (encoder, readers):
         cast("nn.Module", network).to(device)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modules.core.errors import EaselError
-from modules.imaging.png import read_parameters
+from modules.imaging.metadata import read_parameters
 
 
 def run(argv: Sequence[str]) -> int:
@@ -25,5 +25,11 @@ def run(argv: Sequence[str]) -> int:
             print(f"{path} carries no generation parameters.", file=sys.stderr)  # noqa: T201  # as above
             status = 1
         else:
-            print(text)  # noqa: T201  # as above
+            print(_printable(text))  # noqa: T201  # as above
     return status
+
+
+def _printable(text: str) -> str:
+    """Replace what the console cannot show."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from modules.core.samplers import SamplerInfo
+from modules.core.upscalers import LATENT_MODES, PICTURE_UPSCALERS
 from modules.frontends.backend import Backend
 from modules.prompting.styles import read_styles
 
@@ -35,6 +36,22 @@ class SchedulerEntry(BaseModel):
     aliases: list[str] | None
     default_rho: float
     need_inner_model: bool
+
+
+class UpscalerEntry(BaseModel):
+    """An upscaler of pictures; those that need no model have no names and paths of one."""
+
+    name: str
+    model_name: str | None = None
+    model_path: str | None = None
+    model_url: str | None = None
+    scale: float = 4
+
+
+class LatentModeEntry(BaseModel):
+    """A way to enlarge latents."""
+
+    name: str
 
 
 class StyleEntry(BaseModel):
@@ -84,12 +101,22 @@ def catalogue_router(backend: Backend) -> APIRouter:
             SchedulerEntry(
                 name=info.name,
                 label=info.label,
-                aliases=None,
+                aliases=list(info.aliases) or None,
                 default_rho=info.default_rho,
                 need_inner_model=info.needs_model,
             )
             for info in backend.jobs.describe().schedulers
         ]
+
+    @router.get("/upscalers")
+    async def upscalers() -> list[UpscalerEntry]:
+        """The upscalers of pictures."""
+        return [UpscalerEntry(name=name) for name in PICTURE_UPSCALERS]
+
+    @router.get("/latent-upscale-modes")
+    async def latent_upscale_modes() -> list[LatentModeEntry]:
+        """The ways in which Hires. fix can enlarge latents."""
+        return [LatentModeEntry(name=name) for name in LATENT_MODES]
 
     @router.get("/prompt-styles")
     def prompt_styles() -> list[StyleEntry]:
@@ -106,7 +133,9 @@ def _sampler_options(info: SamplerInfo) -> dict[str, str]:
     options: dict[str, str] = {}
     if info.automatic_schedule != "Uniform":
         options["scheduler"] = info.automatic_schedule.casefold()
-    for name in ("second_order", "uses_ensd"):
+    for name in ("second_order", "uses_ensd", "brownian_noise", "discard_next_to_last_sigma"):
         if getattr(info, name):
             options[name] = "True"
+    if info.solver_type:
+        options["solver_type"] = info.solver_type
     return options

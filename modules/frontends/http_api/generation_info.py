@@ -5,7 +5,7 @@ from base64 import b64encode
 from typing import Any
 
 from modules.core.job import Job
-from modules.core.parameters import Txt2Img
+from modules.core.parameters import Generation, HiresFix, Img2Img, Txt2Img
 from modules.core.results import GenerationResult
 from modules.core.version import INFOTEXT_VERSION
 
@@ -13,9 +13,9 @@ TIMESTAMP = "%Y%m%d%H%M%S"
 
 
 def generation_answer(
-    job: Job, request: Txt2Img, result: GenerationResult, *, parameters: dict[str, Any], send_images: bool
+    job: Job, request: Generation, result: GenerationResult, *, parameters: dict[str, Any], send_images: bool
 ) -> bytes:
-    """Return the JSON answer of a txt2img request.
+    """Return the JSON answer of a request.
 
     Args:
         job: when it was submitted, and its settings.
@@ -31,9 +31,9 @@ def generation_answer(
     return json.dumps(answer, allow_nan=False, separators=(",", ":")).encode()
 
 
-def generation_info(job: Job, request: Txt2Img, result: GenerationResult) -> dict[str, Any]:
+def generation_info(job: Job, request: Generation, result: GenerationResult) -> dict[str, Any]:
     """Return A1111's description of what was made, under its names and in its order."""
-    pictures = [image for image in result.images if not image.is_grid]
+    pictures = [image for image in result.images if not image.is_grid and not image.is_mask]
     prompts = [image.prompt for image in pictures] or [request.prompt]
     negative_prompts = [image.negative_prompt for image in pictures] or [request.negative_prompt]
     seeds = [image.seed for image in pictures] or [request.seed]
@@ -47,7 +47,7 @@ def generation_info(job: Job, request: Txt2Img, result: GenerationResult) -> dic
         "all_seeds": seeds,
         "subseed": subseeds[0],
         "all_subseeds": subseeds,
-        "subseed_strength": 0,
+        "subseed_strength": request.subseed_strength,
         "width": request.width,
         "height": request.height,
         "sampler_name": request.sampler,
@@ -60,15 +60,25 @@ def generation_info(job: Job, request: Txt2Img, result: GenerationResult) -> dic
         "sd_model_hash": result.model_hash,
         "sd_vae_name": None,
         "sd_vae_hash": None,
-        "seed_resize_from_w": -1,
-        "seed_resize_from_h": -1,
-        "denoising_strength": None,
+        "seed_resize_from_w": request.seed_resize_from_width or -1,
+        "seed_resize_from_h": request.seed_resize_from_height or -1,
+        "denoising_strength": _denoising_strength(request),
         "extra_generation_params": {"Schedule type": request.scheduler},
-        "index_of_first_image": len(result.images) - len(pictures),
-        "infotexts": [image.infotext for image in result.images],
+        "index_of_first_image": int(bool(result.images) and result.images[0].is_grid),
+        "infotexts": [image.infotext for image in result.images if not image.is_mask],
         "styles": list(request.styles),
         "job_timestamp": job.created.strftime(TIMESTAMP),
         "clip_skip": job.settings.CLIP_stop_at_last_layers,
         "is_using_inpainting_conditioning": False,
         "version": INFOTEXT_VERSION,
     }
+
+
+def _denoising_strength(request: Generation) -> float | None:
+    match request:
+        case Img2Img():
+            return request.denoising_strength
+        case Txt2Img(hires=HiresFix() as hires):
+            return hires.denoising_strength
+        case _:
+            return None

@@ -1,16 +1,14 @@
 """`POST /sdapi/v1/png-info`: what a picture says of how it was made."""
 
-import binascii
-from base64 import b64decode
-
 from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
-from modules.core.errors import InvalidRequest
-from modules.imaging.infotext import read_infotext
+from modules.frontends.http_api.json_safe import clean_text
+from modules.frontends.http_api.pictures import read_picture
+from modules.imaging.infotext_civitai import read_any_infotext
 from modules.imaging.infotext_upgrade import upgrade_infotext
-from modules.imaging.png import read_parameters
+from modules.imaging.metadata import read_metadata
 
 
 class PngInfoBody(BaseModel):
@@ -20,7 +18,7 @@ class PngInfoBody(BaseModel):
 
 
 class PngInfoAnswer(BaseModel):
-    """Its infotext, and every field that A1111 1.10 reads from it."""
+    """Its infotext, all its other texts, and every field that A1111 1.10 reads from the infotext."""
 
     info: str
     items: dict[str, str]
@@ -40,9 +38,15 @@ def png_info_router() -> APIRouter:
 
 
 def _read(image: str) -> PngInfoAnswer:
-    try:
-        data = b64decode(image.strip().rpartition(",")[2], validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InvalidRequest("The field image is not base64 of a picture file.") from error
-    text = read_parameters(data) or ""
-    return PngInfoAnswer(info=text, items={}, parameters=upgrade_infotext(read_infotext(text)))
+    metadata = read_metadata(read_picture(image, "image").data)
+    text = _sayable(metadata.infotext or "")
+    said = upgrade_infotext(read_any_infotext(text))
+    items, parameters = (
+        {_sayable(key): _sayable(value) for key, value in part.items()} for part in (metadata.items, said)
+    )
+    return PngInfoAnswer(info=text, items=items, parameters=parameters)
+
+
+def _sayable(text: str) -> str:
+    """Return a text that UTF-8 can say: JSON in a picture may speak of halves of surrogate pairs."""
+    return clean_text(text, len(text))

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pydantic import JsonValue
 
 from modules.core.errors import UnsupportedFeature
-from modules.frontends.http_api.txt2img_body import Txt2ImgBody
+from modules.frontends.http_api.generation_body import NONE, GenerationBody
+from modules.frontends.http_api.img2img_body import SOFT_INPAINTING, Img2ImgBody
 
 
 def _script_is_inactive(script: JsonValue) -> bool:
@@ -20,28 +21,21 @@ def _script_is_inactive(script: JsonValue) -> bool:
     )
 
 
-UNSUPPORTED: dict[str, Callable[[Txt2ImgBody], bool]] = {
-    "subseed_strength": lambda body: body.subseed_strength != 0,
-    "seed_resize_from_w": lambda body: body.seed_resize_from_w > 0,
-    "seed_resize_from_h": lambda body: body.seed_resize_from_h > 0,
+def _scripts_act(body: GenerationBody) -> bool:
+    scripts = [script for name, script in body.alwayson_scripts.items() if name.casefold() != SOFT_INPAINTING]
+    return not all(map(_script_is_inactive, scripts))
+
+
+UNSUPPORTED: dict[str, Callable[[GenerationBody], bool]] = {
     "restore_faces": lambda body: bool(body.restore_faces),
-    "tiling": lambda body: bool(body.tiling),
-    "s_min_uncond": lambda body: bool(body.s_min_uncond),
-    # s_tmin and s_tmax only say when s_churn acts
-    "s_churn": lambda body: bool(body.s_churn),
-    "s_noise": lambda body: body.s_noise not in (None, 1.0),
-    "refiner_checkpoint": lambda body: body.refiner_checkpoint not in (None, "", "None"),
-    "disable_extra_networks": lambda body: body.disable_extra_networks,
-    "firstpass_image": lambda body: bool(body.firstpass_image),
-    # without it the other fields of hires fix say nothing, denoising_strength included
-    "enable_hr": lambda body: body.enable_hr,
-    "script_name": lambda body: body.script_name not in (None, "", "None"),
-    "alwayson_scripts": lambda body: not all(map(_script_is_inactive, body.alwayson_scripts.values())),
+    "latent_mask": lambda body: isinstance(body, Img2ImgBody) and bool(body.latent_mask),
+    "script_name": lambda body: body.script_name not in (None, *NONE),
+    "alwayson_scripts": _scripts_act,
     "infotext": lambda body: bool(body.infotext),
 }
 
 
-def refuse_unsupported(body: Txt2ImgBody) -> None:
+def refuse_unsupported(body: GenerationBody) -> None:
     """Return quietly if the body asks for nothing that this version cannot do.
 
     Raises:

@@ -3,6 +3,8 @@
 LDM numbers its blocks through (`input_blocks.0` … `output_blocks.11`), diffusers orders them by level.
 """
 
+from collections.abc import Sequence
+
 from modules.families.architecture import UNetArchitecture
 
 _RESNET = {
@@ -17,46 +19,50 @@ _RESNET = {
 
 def unet_modules(architecture: UNetArchitecture) -> dict[str, str]:
     """Return the names of modules in diffusers → in LDM (below `model.diffusion_model.`)."""
-    return {
+    modules = {
         "time_embedding.linear_1": "time_embed.0",
         "time_embedding.linear_2": "time_embed.2",
+        "class_embedding.linear_1": "label_emb.0.0",
+        "class_embedding.linear_2": "label_emb.0.2",
         "conv_in": "input_blocks.0.0",
-        **_down(architecture),
+        **_down(architecture.depths.down),
         **_resnet("mid_block.resnets.0", "middle_block.0"),
-        "mid_block.attentions.0": "middle_block.1",
-        **_resnet("mid_block.resnets.1", "middle_block.2"),
-        **_up(architecture),
+        **_up(architecture.depths.up),
         "conv_norm_out": "out.0",
         "conv_out": "out.2",
     }
+    if architecture.depths.middle:
+        modules["mid_block.attentions.0"] = "middle_block.1"
+        modules |= _resnet("mid_block.resnets.1", "middle_block.2")
+    return modules
 
 
-def _down(architecture: UNetArchitecture) -> dict[str, str]:
+def _down(levels: Sequence[Sequence[int]]) -> dict[str, str]:
     modules, index = dict[str, str](), 1
-    for level, attends in enumerate(architecture.attention):
+    for level, depths in enumerate(levels):
         block = f"down_blocks.{level}"
-        for number in range(architecture.num_res_blocks):
+        for number, depth in enumerate(depths):
             modules |= _resnet(f"{block}.resnets.{number}", f"input_blocks.{index}.0")
-            if attends:
+            if depth:
                 modules[f"{block}.attentions.{number}"] = f"input_blocks.{index}.1"
             index += 1
-        if level < len(architecture.attention) - 1:
+        if level < len(levels) - 1:
             modules[f"{block}.downsamplers.0.conv"] = f"input_blocks.{index}.0.op"
             index += 1
     return modules
 
 
-def _up(architecture: UNetArchitecture) -> dict[str, str]:
+def _up(levels: Sequence[Sequence[int]]) -> dict[str, str]:
     modules, index = dict[str, str](), 0
-    for level, attends in enumerate(reversed(architecture.attention)):
+    for level, depths in enumerate(levels):
         block = f"up_blocks.{level}"
-        for number in range(architecture.num_res_blocks + 1):
+        for number, depth in enumerate(depths):
             modules |= _resnet(f"{block}.resnets.{number}", f"output_blocks.{index}.0")
-            if attends:
+            if depth:
                 modules[f"{block}.attentions.{number}"] = f"output_blocks.{index}.1"
             index += 1
-        if level < len(architecture.attention) - 1:
-            modules[f"{block}.upsamplers.0.conv"] = f"output_blocks.{index - 1}.{2 if attends else 1}.conv"
+        if level < len(levels) - 1:
+            modules[f"{block}.upsamplers.0.conv"] = f"output_blocks.{index - 1}.{2 if depths[-1] else 1}.conv"
     return modules
 
 

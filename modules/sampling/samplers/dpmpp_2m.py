@@ -3,13 +3,13 @@
 from torch import Tensor
 
 from modules.sampling.samplers.base import Denoise, OnStep, levels_of, steps_of
+from modules.sampling.samplers.dpmpp import towards
 
 
 def dpmpp_2m(denoise: Denoise, x: Tensor, sigmas: Tensor, on_step: OnStep) -> Tensor:
     """Aim each step at the denoised picture as extrapolated from this step and the one before.
 
-    The paper's lambda is -log sigma here, and its alpha is 1. A step to sigma 0 is of first order: there h is infinite
-    and x becomes the denoised picture.
+    A step to sigma 0 is of first order: there h is infinite and x becomes the denoised picture.
     """
     earlier: tuple[Tensor, Tensor] | None = None
     for i, sigma, following in steps_of(sigmas):
@@ -22,6 +22,6 @@ def dpmpp_2m(denoise: Denoise, x: Tensor, sigmas: Tensor, on_step: OnStep) -> Te
             earlier_denoised, earlier_h = earlier
             weight = 1 / (2 * (earlier_h / h))
             target = (1 + weight) * denoised - weight * earlier_denoised
-        x = (-lam_following).exp() / (-lam).exp() * x - (-h).expm1() * target
+        x = towards(x, target, lam, lam_following)
         earlier = denoised, h
     return x

@@ -10,7 +10,7 @@ from modules.core.job import Job
 from modules.core.paths import resolve_paths
 from modules.frontends.backend import Backend
 from modules.frontends.cli import generate
-from modules.imaging.png import read_parameters
+from modules.imaging.metadata import read_parameters
 from modules.jobs.service import JobService
 from modules.jobs.workers.local import LocalWorker
 from modules.library.checkpoints import CheckpointLibrary

@@ -14,7 +14,7 @@ from modules.core.capabilities import Capabilities, MemoryUse
 from modules.core.errors import ModelFileError, Skipped
 from modules.core.events import Finished, ImageReady, JobEvent, Preview, Progress
 from modules.core.job import Job
-from modules.core.parameters import Txt2Img
+from modules.core.parameters import Generation
 from modules.core.results import GeneratedImage, GenerationResult
 
 Emit = Callable[[JobEvent], None]
@@ -36,9 +36,9 @@ class PaintingRunner:
     device_memory: MemoryUse | None = None
 
     @property
-    def last_request(self) -> Txt2Img:
+    def last_request(self) -> Generation:
         request = self.jobs[-1].request
-        assert isinstance(request, Txt2Img)
+        assert isinstance(request, Generation)
         return request
 
     def describe(self) -> Capabilities:
@@ -46,7 +46,7 @@ class PaintingRunner:
 
     def __call__(self, job: Job, emit: Emit, token: CancelToken) -> None:
         self.jobs.append(job)
-        if not isinstance(job.request, Txt2Img):
+        if not isinstance(job.request, Generation):
             if "broken" in (job.settings.sd_model_checkpoint or ""):
                 raise ModelFileError("broken.safetensors is cut off. Download it again.")
             return
@@ -61,7 +61,7 @@ class PaintingRunner:
         result = GenerationResult(images=tuple(images), model_name="tiny", model_hash="0123456789")
         emit(Finished(job_id=job.id, result=result))
 
-    def _paint(self, job: Job, request: Txt2Img, emit: Emit, token: CancelToken) -> list[GeneratedImage]:
+    def _paint(self, job: Job, request: Generation, emit: Emit, token: CancelToken) -> list[GeneratedImage]:
         images: list[GeneratedImage] = []
         for batch in range(request.batch_count):
             try:
@@ -73,7 +73,7 @@ class PaintingRunner:
                 emit(ImageReady(job_id=job.id, image=images[-1]))
         return images
 
-    def _steps(self, job_id: str, request: Txt2Img, batch: int, emit: Emit, token: CancelToken) -> None:
+    def _steps(self, job_id: str, request: Generation, batch: int, emit: Emit, token: CancelToken) -> None:
         for step in range(1, request.steps + 1):
             if "wait" in request.prompt:
                 self.gate.acquire(timeout=20)
@@ -95,7 +95,7 @@ class PaintingRunner:
             emit(Preview(job_id=job_id, data=f"preview {step}".encode(), media_type="image/jpeg"))
 
 
-def _picture(request: Txt2Img, seed: int, *, is_grid: bool = False) -> GeneratedImage:
+def _picture(request: Generation, seed: int, *, is_grid: bool = False) -> GeneratedImage:
     infotext = f"{request.prompt}\nSteps: {request.steps}, Seed: {seed}"
     info = PngInfo()
     info.add_text("parameters", infotext)

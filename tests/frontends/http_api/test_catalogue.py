@@ -67,10 +67,16 @@ def test_styles(client: TestClient, data: Path) -> None:
     assert client.get("/sdapi/v1/prompt-styles").json() == theirs
 
 
+def test_upscalers_as_a1111_lists_them(client: TestClient) -> None:
+    assert client.get("/sdapi/v1/upscalers").json() == a1111_answers()["upscalers_without_model"]
+    assert client.get("/sdapi/v1/latent-upscale-modes").json() == a1111_answers()["latent_upscale_modes"]
+
+
 def test_the_description_of_the_interface_lists_every_route(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert {
         "/sdapi/v1/txt2img",
+        "/sdapi/v1/img2img",
         "/sdapi/v1/progress",
         "/sdapi/v1/interrupt",
         "/sdapi/v1/skip",
@@ -78,6 +84,8 @@ def test_the_description_of_the_interface_lists_every_route(client: TestClient) 
         "/sdapi/v1/sd-models",
         "/sdapi/v1/samplers",
         "/sdapi/v1/schedulers",
+        "/sdapi/v1/upscalers",
+        "/sdapi/v1/latent-upscale-modes",
         "/sdapi/v1/cmd-flags",
         "/sdapi/v1/refresh-checkpoints",
         "/sdapi/v1/memory",

@@ -1,5 +1,6 @@
 """A real client of A1111's interface, unchanged, against ours."""
 
+import io
 import threading
 import time
 from collections.abc import Iterator
@@ -9,8 +10,9 @@ import pytest
 import uvicorn
 import webuiapi  # pyright: ignore[reportMissingTypeStubs]
 from fastapi import FastAPI
+from PIL import Image
 
-from modules.core.parameters import LoadCheckpoint
+from modules.core.parameters import HiresFix, Img2Img, LoadCheckpoint, Txt2Img
 from modules.frontends.backend import Backend
 from modules.frontends.http_api.server import create_app, listen
 from tests.frontends.http_api.conftest import Until
@@ -54,10 +56,41 @@ def test_it_makes_a_picture(api: Any) -> None:
 
 def test_it_makes_several_and_hears_of_errors(api: Any) -> None:
     assert len(api.txt2img(prompt="a cat", steps=1, width=64, height=64, n_iter=2, batch_size=2).images) == 4
-    with pytest.raises(RuntimeError, match="enable_hr"):
-        api.txt2img(prompt="a cat", enable_hr=True)
+    with pytest.raises(RuntimeError, match="restore_faces"):
+        api.txt2img(prompt="a cat", restore_faces=True)
+    with pytest.raises(RuntimeError, match="hr_scale"):
+        api.txt2img(prompt="a cat", enable_hr=True, hr_scale=0)
     with pytest.raises(RuntimeError, match="cut off"):
         api.txt2img(prompt="fail")
+
+
+def test_it_enlarges_pictures(api: Any, runner: PaintingRunner) -> None:
+    result = api.txt2img(
+        prompt="a cat", steps=1, width=64, height=64, enable_hr=True, hr_upscaler=webuiapi.HiResUpscaler.Lanczos
+    )
+    assert result.info["denoising_strength"] == 0.7
+    request = runner.last_request
+    assert isinstance(request, Txt2Img)
+    assert request.hires == HiresFix(upscaler="Lanczos", denoising_strength=0.7)
+
+
+def test_it_edits_pictures(api: Any, runner: PaintingRunner) -> None:
+    picture, mask = Image.new("RGB", (64, 64), "red"), Image.new("L", (64, 64), 255)
+    size = {"steps": 1, "width": 64, "height": 64}
+    result = api.img2img(images=[picture], prompt="a cat", mask_image=mask, inpainting_fill=1, **size)
+    assert result.image.size == (64, 64)
+    assert result.info["denoising_strength"] == 0.75
+    request = runner.last_request
+    assert isinstance(request, Img2Img)
+    assert (request.image_cfg_scale, request.initial_noise_multiplier) == (1.5, 1)
+    assert Image.open(io.BytesIO(request.images[0].data)).getpixel((0, 0)) == (255, 0, 0)
+    assert request.inpaint
+    assert (request.inpaint.content, request.inpaint.blur_x, request.inpaint.only_masked) == ("original", 4, True)
+
+
+def test_it_reads_infotexts(api: Any) -> None:
+    result = api.txt2img(prompt="a cat", seed=7, steps=2, width=64, height=64)
+    assert api.png_info(result.image).info == result.info["infotexts"][0]
 
 
 def test_it_reads_and_sets_options_and_changes_the_model(api: Any, runner: PaintingRunner) -> None:
@@ -92,6 +125,8 @@ def test_it_lists_what_there_is(api: Any) -> None:
     assert api.util_get_model_names() == ["broken.safetensors", "other.safetensors", "tiny.safetensors"]
     assert "Euler a" in api.util_get_sampler_names()
     assert "karras" in api.util_get_scheduler_names()
+    assert [entry["name"] for entry in api.get_upscalers()] == ["None", "Lanczos", "Nearest"]
+    assert len(api.get_latent_upscale_modes()) == 6
     assert api.get_prompt_styles() == []
     assert api.get_cmd_flags()["nowebui"] is False
     assert api.get_memory()["ram"]["total"] > 0
