@@ -4,12 +4,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from modules.core.parameters import Txt2Img
 from modules.core.paths import PROJECT_ROOT
-from modules.families.base import LoadedModel
 from modules.library.safetensors_header import read_header
 from modules.pipeline.context import Loaded
 from tools.demo_model import colours
@@ -36,9 +36,9 @@ def demo() -> Loaded:
     return load()
 
 
-def picture_of(model: LoadedModel, *prompts: str, negative_prompt: str = "") -> list[Image.Image]:
+def picture_of(demo: Loaded, *prompts: str, negative_prompt: str = "") -> list[Image.Image]:
     wishes = [Wish(prompt=prompt, negative_prompt=negative_prompt, seed=seed) for seed, prompt in enumerate(prompts)]
-    return make_pictures(model, wishes, QUICK)
+    return make_pictures(demo, wishes, QUICK)
 
 
 def figure_colours(pictures: Sequence[Image.Image]) -> list[str]:
@@ -48,7 +48,7 @@ def figure_colours(pictures: Sequence[Image.Image]) -> list[str]:
 
 def test_colours_and_shapes_are_those_of_the_prompt(demo: Loaded) -> None:
     prompts = [f"a large {colour} {shape} on a {background} background" for colour, shape, background in ASKED]
-    pictures = picture_of(demo.model, *prompts)
+    pictures = picture_of(demo, *prompts)
     right_colour = sum(seen == asked for seen, (asked, _, _) in zip(figure_colours(pictures), ASKED, strict=True))
     right_shape = sum(shape_of(picture) == shape for picture, (_, shape, _) in zip(pictures, ASKED, strict=True))
     right_background = sum(
@@ -60,11 +60,25 @@ def test_colours_and_shapes_are_those_of_the_prompt(demo: Loaded) -> None:
     assert right_shape >= 5
 
 
+def test_left_is_left_and_right_is_right(demo: Loaded) -> None:
+    prompts = [f"a large red circle on the {side} on a white background" for side in ("left", "right")]
+    left, right = [centre(picture) for picture in picture_of(demo, *prompts)]
+    assert left < 0.45
+    assert right > 0.55
+
+
+def centre(picture: Image.Image) -> float:
+    """Return where a red figure on white is, from 0 (left) to 1 (right)."""
+    red, green, _ = np.moveaxis(np.asarray(picture).astype(float), -1, 0)
+    figure = red - green > 100
+    return float(figure.nonzero()[1].mean()) / picture.width
+
+
 def test_a_negative_prompt_drives_its_color_away(demo: Loaded) -> None:
     prompts = ["a circle on a white background"] * 8
-    plain = figure_colours(picture_of(demo.model, *prompts))
+    plain = figure_colours(picture_of(demo, *prompts))
     shunned = max(set(plain), key=plain.count)
-    without = figure_colours(picture_of(demo.model, *prompts, negative_prompt=shunned))
+    without = figure_colours(picture_of(demo, *prompts, negative_prompt=shunned))
     assert without.count(shunned) < plain.count(shunned)
 
 
@@ -81,7 +95,7 @@ def test_a_prompt_that_changes_its_mind_is_followed(demo: Loaded) -> None:
 def test_a_larger_picture_is_still_of_the_prompt(demo: Loaded) -> None:
     manner = QUICK.model_copy(update={"width": 256, "height": 256, "batch_size": 2})
     wishes = [Wish(prompt="a large red circle in the center on a blue background", seed=seed) for seed in range(2)]
-    for picture in make_pictures(demo.model, wishes, manner):
+    for picture in make_pictures(demo, wishes, manner):
         assert colours.nearest(colours.background(picture)) == "blue"
 
 
