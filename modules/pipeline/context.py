@@ -59,6 +59,7 @@ class RunContext:
     notes: list[str] = field(default_factory=list[str])
     images: list[GeneratedImage] = field(default_factory=list[GeneratedImage])
     checkpoint: CheckpointFile | None = None
+    sampled_by: LoadedModel | None = None
     padded: bool = False
     started: float = field(default_factory=time.monotonic)
 

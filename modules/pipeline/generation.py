@@ -132,7 +132,11 @@ def _deliver_batch(making: Making, method: Method, batch: Batch, latents: Tensor
     """Decode and deliver the pictures of a batch, as long as `token` allows."""
     for number in range(len(latents)):
         token.check_interrupted()
-        finished = method.finish(decode_picture(making.loaded.model, latents[number : number + 1]), number, latents)
+        finished = method.finish(
+            decode_picture(making.context.sampled_by or making.loaded.model, latents[number : number + 1]),
+            number,
+            latents,
+        )
         deliver(
             making.context,
             making.request,

@@ -6,7 +6,8 @@ import torch.nn.functional as F  # noqa: N812  # its usual name
 from PIL import Image
 from torch import Tensor
 
-from modules.core.parameters import HiresFix, Picture, Txt2Img
+from modules.core.errors import InvalidRequest
+from modules.core.parameters import MAX_HIRES_SIDE, HiresFix, Picture, Txt2Img
 from modules.core.upscalers import LATENT_MODES
 from modules.imaging.hires_size import HiresSize, hires_size, old_hires_size
 from modules.imaging.normalise import flatten
@@ -101,7 +102,9 @@ class SecondPass:
         pictures: list[Image.Image] = []
         for number in range(len(latents)):
             making.context.token.check_interrupted()
-            pictures.append(decode_picture(making.loaded.model, latents[number : number + 1]))
+            pictures.append(
+                decode_picture(making.context.sampled_by or making.loaded.model, latents[number : number + 1])
+            )
             if making.settings.save_images_before_highres_fix:
                 text = making.infotext(batch, number, Described(size=self.first_size))
                 stem = f"{batch.seeds[number]}-before-highres-fix"
@@ -158,6 +161,12 @@ class SecondPass:
 def _size(making: Making, request: Txt2Img, hires: HiresFix) -> HiresSize:
     if making.settings.use_old_hires_fix_width_height:
         return old_hires_size(request.width, request.height)
-    return hires_size(
+    size = hires_size(
         request.width, request.height, scale=hires.scale, resize_width=hires.width, resize_height=hires.height
     )
+    if max(size.upscaled_width, size.upscaled_height) > MAX_HIRES_SIDE:
+        raise InvalidRequest(
+            f"Hires. fix would make a picture of {size.upscaled_width}×{size.upscaled_height} px; the longest side is "
+            f"{MAX_HIRES_SIDE} px. Choose a smaller size or factor."
+        )
+    return size

@@ -78,6 +78,7 @@ def run_pass(
         InvalidRequest: prompts, schedule or model do not go together.
     """
     settings, model, info = context.settings, loaded.model, find_sampler(this.sampler)
+    context.sampled_by = model
     levels = levels_of_run(settings, model, info)
     denoiser = GuidedDenoiser(
         network_of(model, levels),
@@ -246,6 +247,7 @@ def _refinement(
 
     def load() -> tuple[Network[Conditioning], Told[Conditioning]]:
         other = context.load(context, refiner.checkpoint)
+        context.sampled_by = other.model
         return network_of(other.model, levels_of_run(settings, other.model, info)), _told(context, other, this)
 
     return Refinement(due=due, load=load)

@@ -11,6 +11,7 @@ from torch import Tensor
 from modules.core.errors import InvalidRequest
 from modules.core.parameters import Picture
 from modules.families.base import LoadedModel
+from modules.imaging.metadata import FORMATS
 
 MAX_PICTURE_PIXELS = 100_000_000
 
@@ -26,7 +27,7 @@ def open_picture(picture: Picture, name: str) -> Image.Image:
         InvalidRequest: it is no picture, damaged, or absurdly large.
     """
     try:
-        image = Image.open(io.BytesIO(picture.data))
+        image = Image.open(io.BytesIO(picture.data), formats=FORMATS)
         if image.width * image.height > MAX_PICTURE_PIXELS:
             raise InvalidRequest(
                 f"{name} has {image.width}×{image.height} px; {MAX_PICTURE_PIXELS // 10**6} megapixels are the limit. "

@@ -59,6 +59,11 @@ def test_a_size_of_nothing_is_refused(runner: PipelineRunner) -> None:
         run(runner, request({"scale": 0.1}))
 
 
+def test_a_size_that_no_memory_holds_is_refused(runner: PipelineRunner) -> None:
+    with pytest.raises(InvalidRequest, match="8192 px"):
+        run(runner, Txt2Img(width=1024, height=64, steps=1, hires=HiresFix(scale=16)), UNSAVED)
+
+
 def test_the_old_way_takes_the_size_for_the_finished_picture() -> None:
     settings = Settings(use_old_hires_fix_width_height=True)
     making = cast("Making", SimpleNamespace(settings=settings))
