@@ -189,7 +189,6 @@ SCHEDULERS: tuple[SchedulerInfo, ...] = (
 _SAMPLERS_BY_NAME = {name.casefold(): info for info in SAMPLERS for name in (info.name, *info.aliases)}
 _SCHEDULERS_BY_NAME = {name.casefold(): info for info in SCHEDULERS for name in (info.label, info.name, *info.aliases)}
 _ALIAS_ENDINGS = {"Karras": "_ka", "Exponential": "_exp"}  # k_dpmpp_2m_ka is DPM++ 2M Karras
-_SAME_SAMPLER, _SAME_SCHEDULER = "Use same sampler", "Use same scheduler"
 
 
 def _combined_names() -> Iterator[tuple[str, tuple[str, str]]]:
@@ -276,20 +275,6 @@ def pasted_names(sampler: str | None, scheduler: str | None) -> tuple[str, str]:
     meant = by_label.get(name.casefold(), SAMPLERS[0])
     is_own = found.label == meant.automatic_schedule != UNIFORM
     return meant.name, AUTOMATIC if is_own else found.label
-
-
-def pasted_hires_names(fields: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """Return the labels of the second pass' sampler and schedule type; None means "the same as the first pass".
-
-    Args:
-        fields: an infotext's fields: "Sampler", "Schedule type", "Hires sampler", "Hires schedule type"; any may lack.
-    """
-    first = fields.get("Sampler"), fields.get("Schedule type")
-    hires = fields.get("Hires sampler", _SAME_SAMPLER), fields.get("Hires schedule type", _SAME_SCHEDULER)
-    sampler, scheduler = pasted_names(
-        first[0] if hires[0] == _SAME_SAMPLER else hires[0], first[1] if hires[1] == _SAME_SCHEDULER else hires[1]
-    )
-    return None if sampler == first[0] else sampler, None if scheduler == first[1] else scheduler
 
 
 def _unknown_sampler(name: str, known: Mapping[str, str]) -> UnknownName:

@@ -161,19 +161,16 @@ class LoadedModel:
         cells = (width // self.latent_format.downscale) * (height // self.latent_format.downscale)
         return 2 * batch * cells * VALUES_PER_CELL * self.dtype.itemsize
 
-    def encode(self, picture: Tensor, noise: Tensor | None = None) -> Tensor:
+    def encode(self, picture: Tensor) -> Tensor:
         """Return the latent [1, C, h, w], as samplers make it, of one picture [1, 3, H, W] in -1..1.
 
         Args:
             picture: its sides are multiples of 8 px.
-            noise: standard normal [1, C, h, w], chooses one of the latents that the picture may come from; None for the
-                most likely one.
 
         Raises:
             EaselError: the picture holds values that are no numbers.
         """
-        posterior = self.vae.encode(picture)
-        return (posterior.mean if noise is None else posterior.sample(noise)) * self.latent_format.scale
+        return self.vae.encode(picture) * self.latent_format.scale
 
     def decode(self, latent: Tensor) -> Tensor:
         """Return the picture, float32 [1, 3, H, W] in about -1..1, of one latent [1, C, h, w] as samplers make it.

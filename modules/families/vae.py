@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
 import torch
@@ -34,28 +33,10 @@ def build_vae(architecture: VaeArchitecture) -> AutoencoderKL:
         return AutoencoderKL(**options)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Posterior:
-    """The latents that a picture may come from: a normal distribution in each value (arXiv:1312.6114).
-
-    Attributes:
-        mean: float32 [1,C,h,w].
-        std: standard deviation, float32 [1,C,h,w].
-    """
-
-    mean: Tensor
-    std: Tensor
-
-    def sample(self, noise: Tensor) -> Tensor:
-        """Return the latent [1,C,h,w] that standard normal noise [1,C,h,w] chooses."""
-        return self.mean + self.std * noise
-
-
 class _Distribution(Protocol):
     """Diffusers' `DiagonalGaussianDistribution`."""
 
     mean: Tensor
-    std: Tensor
 
 
 class _Autoencoder(Protocol):
@@ -80,14 +61,18 @@ class Vae:
         self._autoencoder = cast("_Autoencoder", module)
         self._layout = layout
 
-    def encode(self, picture: Tensor) -> Posterior:
-        """Return the latents of one picture [1, 3, H, W] in -1..1, whose sides are multiples of 8.
+    def encode(self, picture: Tensor) -> Tensor:
+        """Return the most likely latent [1, 4, H/8, W/8], float32, of one picture [1, 3, H, W] in -1..1.
+
+        A1111 draws one from the distribution around it, which is too narrow to be seen, without a seed.
+
+        Args:
+            picture: its sides are multiples of 8 px.
 
         Raises:
-            EaselError: there are none, because the picture or the weights are no numbers.
+            EaselError: there is none, because the picture or the weights are no numbers.
         """
-        mean, std = self._without_overflow(self._encode, picture)
-        return Posterior(mean=mean, std=std)
+        return self._without_overflow(self._encode, picture)
 
     def decode(self, latent: Tensor) -> Tensor:
         """Return the picture [1, 3, 8h, 8w] in -1..1, float32, of one latent [1, 4, h, w] as the encoder would make it.
@@ -95,7 +80,7 @@ class Vae:
         Raises:
             EaselError: there is no picture, because the latent or the weights are no numbers.
         """
-        return self._without_overflow(self._decode, latent)[0]
+        return self._without_overflow(self._decode, latent)
 
     def decoding_bytes(self, width: int, height: int) -> int:
         """Return about how much memory the decoding of a picture of `width` × `height` px takes at its peak."""
@@ -105,28 +90,27 @@ class Vae:
     def _dtype(self) -> torch.dtype:
         return next(self.module.parameters()).dtype
 
-    def _without_overflow(self, compute: Callable[[Tensor], tuple[Tensor, ...]], given: Tensor) -> tuple[Tensor, ...]:
+    def _without_overflow(self, compute: Callable[[Tensor], Tensor], given: Tensor) -> Tensor:
         made = compute(given)
-        if not _are_finite(*made) and _are_finite(given) and self._dtype != torch.float32:
+        if not _is_finite(made) and _is_finite(given) and self._dtype != torch.float32:
             log.warning("The VAE overflowed in %s; it computes in float32 from now on.", self._dtype)
             self.module.to(torch.float32)
             made = compute(given)
-        if not _are_finite(*made):
+        if not _is_finite(made):
             raise EaselError(
                 "The checkpoint produced values that are no numbers (NaN), so there is no picture. "
                 "Start with --no-half, or choose another checkpoint."
             )
         return made
 
-    def _encode(self, picture: Tensor) -> tuple[Tensor, ...]:
+    def _encode(self, picture: Tensor) -> Tensor:
         picture = picture.to(self._dtype, memory_format=self._layout)
-        distribution = self._autoencoder.encode(picture, return_dict=False)[0]
-        return distribution.mean.float(), distribution.std.float()
+        return self._autoencoder.encode(picture, return_dict=False)[0].mean.float()
 
-    def _decode(self, latent: Tensor) -> tuple[Tensor, ...]:
+    def _decode(self, latent: Tensor) -> Tensor:
         latent = latent.to(self._dtype, memory_format=self._layout)
-        return (self._autoencoder.decode(latent, return_dict=False)[0].float(),)
+        return self._autoencoder.decode(latent, return_dict=False)[0].float()
 
 
-def _are_finite(*tensors: Tensor) -> bool:
-    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors)
+def _is_finite(tensor: Tensor) -> bool:
+    return bool(torch.isfinite(tensor).all())

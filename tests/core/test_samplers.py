@@ -12,7 +12,6 @@ from modules.core.samplers import (
     SamplerInfo,
     find_sampler,
     find_scheduler,
-    pasted_hires_names,
     pasted_names,
     split_combined_name,
 )
@@ -162,16 +161,3 @@ def test_names_of_infotexts_are_read_as_recorded(case: list[str | None]) -> None
 )
 def test_names_of_infotexts(sampler: str, scheduler: str, read: tuple[str, str]) -> None:
     assert pasted_names(sampler, scheduler) == read
-
-
-@pytest.mark.parametrize("case", RECORDED["pasted_hires"], ids=lambda case: case[0]["Hires sampler"])
-def test_names_of_the_second_pass_are_read_as_recorded(case: Any) -> None:
-    fields, sampler, scheduler = case
-    read = pasted_hires_names(fields)
-    assert (read[0] or "Use same sampler", read[1] or "Use same scheduler") == (sampler, scheduler)
-
-
-def test_a_second_pass_without_names_is_like_the_first() -> None:
-    fields = {"Sampler": "Euler a", "Schedule type": "Beta"}
-    same = {"Hires sampler": "Use same sampler", "Hires schedule type": "Use same scheduler"}
-    assert pasted_hires_names(fields) == pasted_hires_names(fields | same) == (None, None)

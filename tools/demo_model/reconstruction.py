@@ -10,14 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812  # its usual name
 from PIL import Image
-from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 from tqdm import tqdm
 
@@ -34,17 +32,6 @@ SIZES = (128, 256)  # px
 FLAT = 9  # px: a pixel is flat if the square of this side around it has one colour
 
 Pixels = npt.NDArray[np.uint8]
-
-
-class _Posterior(Protocol):
-    @property
-    def mean(self) -> Tensor: ...
-
-
-class _Encoder(Protocol):
-    """The part of diffusers' autoencoder that the product does not use."""
-
-    def encode(self, x: Tensor, return_dict: bool) -> tuple[_Posterior]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +52,8 @@ class Fidelity:
 @torch.inference_mode()
 def reconstructed(vae: Vae, picture: Image.Image) -> Image.Image:
     """Encode a picture of whole latent cells to the mean of its posterior, and decode that as the product does."""
-    weight = next(vae.module.parameters())
-    image = (pil_to_tensor(picture)[None] / 127.5 - 1).to(weight.device, weight.dtype)
-    posterior = cast("_Encoder", vae.module).encode(image, return_dict=False)[0]
-    return Image.fromarray(to_pixels(vae.decode(posterior.mean)))
+    image = (pil_to_tensor(picture)[None] / 127.5 - 1).to(next(vae.module.parameters()).device)
+    return Image.fromarray(to_pixels(vae.decode(vae.encode(image))))
 
 
 def flat_pixels(picture: Image.Image) -> npt.NDArray[np.bool_]:
