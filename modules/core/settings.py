@@ -10,6 +10,7 @@ from modules.core.errors import InvalidRequest
 
 OUTPUT_FOLDER: dict[str, JsonValue] = {"output_folder": True}
 Folder = Annotated[str, Field(json_schema_extra=OUTPUT_FOLDER)]
+PictureFormatName = Literal["png", "jpg", "jpeg", "webp", "avif"]
 Emphasis = Literal["None", "Ignore", "Original", "No norm"]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 
@@ -22,6 +23,15 @@ class Settings(BaseModel):
     sd_model_checkpoint: str | None = Field(default=None, description="Stable Diffusion checkpoint")
 
     samples_save: bool = Field(default=True, description="Always save all generated images")
+    samples_format: PictureFormatName = Field(default="png", description="File format for images")
+    grid_format: PictureFormatName = Field(default="png", description="File format for grids")
+    jpeg_quality: int = Field(default=80, ge=1, le=100, description="Quality of JPEG, WebP and AVIF images")
+    webp_lossless: bool = Field(default=False, description="Lossless compression of WebP images")
+    export_for_4chan: bool = Field(default=True, description="Save a smaller JPEG copy of large images")
+    img_downscale_threshold: float = Field(default=4.0, ge=0, description="File size above which it is made, MB")
+    target_side_length: int = Field(default=4000, ge=1, description="Side above which it is made, px")
+    img_max_size_mp: float = Field(default=200, ge=0, description="Largest grid, megapixels")
+    save_txt: bool = Field(default=False, description="Save the infotext in a text file beside every image")
     grid_save: bool = Field(default=True, description="Always save all generated image grids")
     grid_only_if_multiple: bool = Field(default=True, description="Do not save grids of one picture")
     grid_prevent_empty_spots: bool = Field(default=False, description="Prevent empty spots in grids")
@@ -32,10 +42,10 @@ class Settings(BaseModel):
     outdir_init_images: Folder = Field(default="outputs/init-images", description="Output folder of those")
     save_mask: bool = Field(default=False, description="Save the mask of inpainting")
     save_mask_composite: bool = Field(default=False, description="Save what was inpainted, cut out")
-    save_images_before_highres_fix: bool = Field(default=False, description="Save the first pass of hires. fix")
     save_images_before_color_correction: bool = Field(
         default=False, description="Save pictures as they are before colour correction"
     )
+    save_images_before_highres_fix: bool = Field(default=False, description="Save the first pass of hires. fix")
     save_incomplete_images: bool = Field(default=False, description="Keep pictures that were interrupted half-way")
     outdir_samples: Folder = Field(default="", description="Output folder for all pictures; empty for those below")
     outdir_txt2img_samples: Folder = Field(default="outputs/txt2img-images", description="Output folder of txt2img")
@@ -82,6 +92,11 @@ class Settings(BaseModel):
     auto_vae_precision_bfloat16: bool = Field(
         default=False, description="Decode again in bfloat16 when a VAE yields NaN"
     )
+    sd_checkpoints_limit: int = Field(default=1, ge=1, le=10, description="Checkpoints kept loaded at the same time")
+    sd_checkpoints_keep_in_cpu: bool = Field(
+        default=True, description="Keep only the checkpoint in use on the device, the others in main memory"
+    )
+    sdxl_clip_l_skip: bool = Field(default=False, description="SDXL: clip skip holds for the first text encoder, too")
 
     inpainting_mask_weight: float = Field(default=1.0, ge=0, le=1, description="Inpainting conditioning mask strength")
     initial_noise_multiplier: float = Field(default=1.0, ge=0, le=1.5, description="Noise multiplier for img2img")
@@ -137,6 +152,9 @@ class Settings(BaseModel):
     )
     beta_dist_alpha: float = Field(default=0.6, ge=0.01, le=5, description="Beta scheduler: alpha")
     beta_dist_beta: float = Field(default=0.6, ge=0.01, le=5, description="Beta scheduler: beta")
+    no_dpmpp_sde_batch_determinism: bool = Field(
+        default=False, description="DPM++ SDE: noise of a batch depends on the batch, as before version 1.2"
+    )
     enable_quantization: bool = Field(default=False, description="Round noise levels to those of the training")
     use_old_karras_scheduler_sigmas: bool = Field(default=False, description="Karras schedules run from 0.1 to 10")
     use_downcasted_alpha_bar: bool = Field(default=False, description="Round the noise table to half precision")

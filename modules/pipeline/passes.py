@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -112,6 +113,7 @@ def noise_of(request: Generation, settings: Settings, batch: Batch, this: Pass, 
         ensd=settings.eta_noise_seed_delta,
         variation=Variation(seeds=batch.subseeds, strength=request.subseed_strength),
         resized_from=resized if all(resized) else None,
+        one_path=settings.no_dpmpp_sde_batch_determinism,
     )
 
 
@@ -146,20 +148,16 @@ def schedule_options(settings: Settings, model: LoadedModel) -> ScheduleOptions:
 def plan_of(request: Generation, settings: Settings, this: Pass, model: LoadedModel) -> SamplingPlan:
     """Return how a pass samples."""
     eta = effective_eta(request, settings, find_sampler(this.sampler))
-
-    def either(asked: float | None, setting: float) -> float:
-        return setting if asked is None else asked
-
     return SamplingPlan(
         sampler=this.sampler,
         scheduler=effective_scheduler(settings, this.scheduler),
         steps=this.steps,
         solver=SolverOptions(
             eta=eta,
-            s_churn=either(request.s_churn, settings.s_churn),
-            s_tmin=either(request.s_tmin, settings.s_tmin),
-            s_tmax=either(request.s_tmax, settings.s_tmax) or math.inf,
-            s_noise=either(request.s_noise, settings.s_noise),
+            s_churn=_churn(request, settings, "s_churn"),
+            s_tmin=_churn(request, settings, "s_tmin"),
+            s_tmax=_churn(request, settings, "s_tmax") or math.inf,
+            s_noise=_churn(request, settings, "s_noise"),
         ),
         timesteps=TimestepOptions(
             eta=eta,
@@ -173,6 +171,17 @@ def plan_of(request: Generation, settings: Settings, this: Pass, model: LoadedMo
         schedule=schedule_options(settings, model),
         sgm_noise_multiplier=settings.sgm_noise_multiplier,
     )
+
+
+def _churn(request: Generation, settings: Settings, name: Literal["s_churn", "s_tmin", "s_tmax", "s_noise"]) -> float:
+    """Return one of the numbers that say how noise is added.
+
+    As in A1111 a setting that was changed wins over the request: widely used clients always send the defaults.
+    """
+    setting: float = getattr(settings, name)
+    asked: float | None = getattr(request, name)
+    changed = setting != Settings.model_fields[name].default
+    return setting if changed or asked is None else asked
 
 
 def levels_of_run(settings: Settings, model: LoadedModel, info: SamplerInfo) -> DiscreteNoise:

@@ -47,6 +47,7 @@ class ImageNoise:
         ensd: int = 0,
         variation: Variation | None = None,
         resized_from: tuple[int, int] | None = None,
+        one_path: bool = False,
     ) -> None:
         """Seed the generators.
 
@@ -59,6 +60,8 @@ class ImageNoise:
             variation: what is mixed into the first noise.
             resized_from: (h, w) of a latent of another size; its first noise comes into the centre of this one, so that
                 the pictures are alike.
+            one_path: the whole batch follows one Brownian path instead of one per picture, as in k-diffusion and in
+                A1111 before version 1.2; pictures then depend on their neighbours.
         """
         self._seeds = tuple(seeds)
         self._shape = shape
@@ -66,8 +69,14 @@ class ImageNoise:
         self._source: RandnSource = source
         self._ensd = ensd
         self._variation = variation
+        self._one_path = one_path
         self._first_shape = (shape[0], *resized_from) if resized_from else shape
         self._generators = [self._generator(seed) for seed in self._seeds]
+
+    @property
+    def batch_shape(self) -> tuple[int, int, int, int]:
+        """(B, C, h, w) of all it draws."""
+        return len(self._seeds), *self._shape
 
     def first(self) -> Tensor:
         """Return the noise [B,C,h,w] that the pictures begin as. Call it once, before `next`."""
@@ -95,7 +104,12 @@ class ImageNoise:
             low: lowest positive noise level of the run.
             high: highest noise level of the run.
         """
-        return BrownianPaths(self._seeds, lambda seed: self._generator(seed)(self._shape), low=low, high=high)
+        seeds, (channels, *sides) = self._seeds, self._shape
+        if self._one_path:
+            channels *= len(seeds)
+            seeds = (_seed_of_batch(seeds[-1]),)
+        shape = (channels, *sides)
+        return BrownianPaths(seeds, lambda seed: self._generator(seed)(shape), low=low, high=high)
 
     def delivered(self, noise: Tensor) -> Tensor:
         """Return noise on the device where it is wanted."""
@@ -140,7 +154,8 @@ class RunNoise:
 
     def between(self, sigma: Tensor, following: Tensor) -> Tensor:
         """See `NoiseSource`."""
-        return self._images.delivered(self._paths.between(sigma, following))
+        gain = self._paths.between(sigma, following)
+        return self._images.delivered(gain.reshape(self._images.batch_shape))
 
     @cached_property
     def _paths(self) -> BrownianPaths:
@@ -183,3 +198,9 @@ def _overlap(patch: int, onto: int) -> tuple[slice, slice]:
     used = patch + min(2 * margin, 0)
     first, to_first = max(-margin, 0), max(margin, 0)
     return slice(first, first + used), slice(to_first, to_first + used)
+
+
+def _seed_of_batch(seed: int) -> int:
+    """Return the seed of the path that a batch shares: k-diffusion draws it after A1111 has seeded the last picture."""
+    generator = torch.Generator().manual_seed(seed % 2**64)
+    return int(torch.randint(0, 2**63 - 1, (), generator=generator).item())

@@ -86,6 +86,7 @@ def test_settings_change_the_picture(runner: PipelineRunner, change: dict[str, o
         ("DPM++ 2M", "Beta", {"beta_dist_alpha": 2}),
         ("DPM++ 2M", "Beta", {"beta_dist_beta": 2}),
         ("DPM++ SDE", "Karras", {"s_noise": 0.9}),
+        ("DPM++ SDE", "Karras", {"no_dpmpp_sde_batch_determinism": True}),
         ("UniPC", "Automatic", {"uni_pc_variant": "bh2"}),
         ("UniPC", "Automatic", {"uni_pc_skip_type": "time_quadratic"}),
         ("UniPC", "Automatic", {"uni_pc_order": 1}),
@@ -130,8 +131,15 @@ def test_the_request_wins_over_the_settings(runner: PipelineRunner) -> None:
     assert np.array_equal(made(runner, CAT), made(runner, changed(eta=1), eta_ancestral=0.5))
     assert np.array_equal(made(runner, CAT), made(runner, changed(s_min_uncond=0), s_min_uncond=15))
     assert np.array_equal(made(runner, CAT), made(runner, changed(tiling=False), tiling=True))
-    euler = changed(sampler="Euler", s_churn=0, s_tmin=0, s_tmax=0, s_noise=1)
-    assert np.array_equal(made(runner, changed(sampler="Euler")), made(runner, euler, s_churn=3, s_noise=1.1))
+
+
+def test_changed_settings_of_added_noise_win_over_the_request(runner: PipelineRunner) -> None:
+    """As in A1111, since clients always send the defaults."""
+    plain = changed(sampler="Euler")
+    sent = changed(sampler="Euler", s_churn=0, s_tmin=0, s_tmax=0, s_noise=1)
+    settings = {"s_churn": 3, "s_tmin": 1, "s_tmax": 5, "s_noise": 1.1}
+    assert np.array_equal(made(runner, plain, **settings), made(runner, sent, **settings))
+    assert not np.array_equal(made(runner, plain), made(runner, sent, **settings))
 
 
 def test_opposite_edges_fit_together_only_for_the_picture_that_asks_for_it(runner: PipelineRunner) -> None:

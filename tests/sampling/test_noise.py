@@ -153,6 +153,21 @@ def test_a_run_has_paths_of_the_seeds_between_the_limits_of_its_schedule() -> No
     )
 
 
+def test_a_batch_may_follow_one_path_whose_seed_comes_from_its_last_picture() -> None:
+    """As k-diffusion draws one without a seed, after A1111 has seeded torch with the last picture's."""
+    noise = ImageNoise([5, 8], SHAPE, CPU, "CPU", one_path=True)
+    torch.manual_seed(8)
+    seed = int(torch.randint(0, 2**63 - 1, ()).item())
+    paths = BrownianPaths(
+        [seed],
+        lambda seed: torch.randn((2, *SHAPE), generator=torch.Generator().manual_seed(seed)),
+        low=SIGMAS[-2].item(),
+        high=SIGMAS[0].item(),
+    )
+    drawn = noise.over(SIGMAS).between(SIGMAS[2], SIGMAS[3])
+    assert drawn.equal(paths.between(SIGMAS[2], SIGMAS[3])[0])
+
+
 def test_paths_take_nothing_from_the_generators() -> None:
     with_paths, without = ImageNoise([5], SHAPE, CPU, "CPU"), ImageNoise([5], SHAPE, CPU, "CPU")
     run = with_paths.over(SIGMAS)
