@@ -67,7 +67,7 @@ LORA_TARGETS = (
     "fc2",
 )
 EMBEDDING_VECTORS, EMBEDDING_STEPS = 2, 250
-HYPERNETWORK_STEPS = 300
+HYPERNETWORK_STEPS = 700
 
 SEPIA = ((0.393, 0.769, 0.189), (0.349, 0.686, 0.168), (0.272, 0.534, 0.131))
 """The usual matrix from RGB to sepia (W3C Filter Effects, level 1)."""
