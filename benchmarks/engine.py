@@ -34,11 +34,10 @@ from modules.core.paths import resolve_paths
 from modules.core.samplers import SAMPLERS
 from modules.core.settings import Settings
 from modules.families.base import LoadedModel
-from modules.library.checkpoints import CheckpointLibrary
+from modules.library.model_library import open_library
 from modules.pipeline.runner import PipelineRunner
 from modules.pipeline.text_cache import TextCache
 from modules.prompting.schedule import PromptStage
-from modules.storage.hashes import HashCache
 
 PROMPT = "a red cat sitting on a wooden table, masterpiece, (highly detailed:1.2)"
 
@@ -114,8 +113,8 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         paths = resolve_paths(Flags(data_dir=Path(folder), ckpt=arguments.checkpoint))
-        library = CheckpointLibrary(paths, HashCache(paths.database))
-        runner = PipelineRunner(flags=Flags(data_dir=Path(folder)), paths=paths, checkpoints=library)
+        library = open_library(paths)
+        runner = PipelineRunner(flags=Flags(data_dir=Path(folder)), paths=paths, library=library)
 
         def run(request: Txt2Img | LoadCheckpoint) -> None:
             settings = Settings(samples_save=False)

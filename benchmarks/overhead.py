@@ -30,9 +30,8 @@ from modules.core.parameters import Txt2Img
 from modules.core.paths import resolve_paths
 from modules.core.settings import Settings
 from modules.families.base import LoadedModel
-from modules.library.checkpoints import CheckpointLibrary
+from modules.library.model_library import open_library
 from modules.pipeline.runner import PipelineRunner
-from modules.storage.hashes import HashCache
 
 
 class Stopwatch:
@@ -83,8 +82,8 @@ def main() -> None:
     watch = Stopwatch()
     with tempfile.TemporaryDirectory() as folder:
         paths = resolve_paths(Flags(data_dir=Path(folder), ckpt=arguments.checkpoint))
-        library = CheckpointLibrary(paths, HashCache(paths.database))
-        runner = PipelineRunner(flags=Flags(data_dir=Path(folder)), paths=paths, checkpoints=library)
+        library = open_library(paths)
+        runner = PipelineRunner(flags=Flags(data_dir=Path(folder)), paths=paths, library=library)
         request = Txt2Img(
             prompt="a red cat",
             steps=arguments.steps,

@@ -16,8 +16,7 @@ from modules.jobs.console import show_on_console
 from modules.jobs.service import JobService
 from modules.jobs.worker import Runner
 from modules.jobs.workers.local import LocalWorker
-from modules.library.checkpoints import CheckpointLibrary
-from modules.storage.hashes import HashCache
+from modules.library.model_library import open_library
 from modules.storage.settings_store import SettingsStore
 
 log = logging.getLogger("easel")
@@ -28,20 +27,20 @@ def build_backend(flags: Flags) -> Backend:
     configure_logging(flags.loglevel)
     paths = resolve_paths(flags)
     settings = SettingsStore(paths)
-    checkpoints = CheckpointLibrary(paths, HashCache(paths.database))
+    library = open_library(paths)
     if paths.extra_checkpoint:
-        chosen = checkpoints.find(str(paths.extra_checkpoint))
+        chosen = library.checkpoints.find(str(paths.extra_checkpoint))
         settings.update({"sd_model_checkpoint": chosen.title}, trusted=True)
 
     def make_runner() -> Runner:
         # Imported in the GPU thread: torch and diffusers take seconds, and the page must not wait for them.
         from modules.pipeline.runner import PipelineRunner  # noqa: PLC0415  # see above
 
-        return PipelineRunner(flags=flags, paths=paths, checkpoints=checkpoints)
+        return PipelineRunner(flags=flags, paths=paths, library=library)
 
     jobs = JobService(LocalWorker(make_runner), settings.snapshot)
     show_on_console(jobs)
-    return Backend(jobs=jobs, settings=settings, checkpoints=checkpoints, paths=paths, flags=flags)
+    return Backend(jobs=jobs, settings=settings, library=library, paths=paths, flags=flags)
 
 
 def configure_logging(level: str) -> None:
@@ -67,11 +66,13 @@ def serve(flags: Flags) -> int:
         if not flags.nowebui:
             announce(url, flags)
         warm_up(backend)
+        backend.library.start()
 
     try:
         return serve_app(app, flags, on_ready=on_ready, before_stop=backend.jobs.close)
     finally:
         backend.jobs.close()
+        backend.library.close()
 
 
 def announce(url: str, flags: Flags) -> None:

@@ -2,17 +2,19 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from modules.conditioning.conditioning import Conditioning
+from modules.conditioning.embeddings import Embeddings, EmbeddingUse, PlacedVectors, embedding_use, placed_vectors
 from modules.conditioning.emphasis import emphasised
 from modules.core.cancellation import CancelToken
 from modules.core.settings import Emphasis
 from modules.prompting.chunks import PromptChunk, chunk_prompt
+from modules.prompting.embeddings import EmbeddingNames
 from modules.prompting.old_emphasis import chunk_prompt_old
 from modules.prompting.schedule import PromptStage
 from modules.prompting.tokenizer import ClipTokenizer
@@ -30,12 +32,14 @@ class TextOptions:
 
     Attributes:
         clip_skip: see `TextEncoder.encode`.
+        optional_clip_skip: likewise.
         backtrack: see `chunk_prompt`.
         emphasis: see `emphasised`.
         old_emphasis: read emphasis as `chunk_prompt_old`.
     """
 
     clip_skip: int = 1
+    optional_clip_skip: bool = False
     backtrack: int = 20
     emphasis: Emphasis = "Original"
     old_emphasis: bool = False
@@ -79,17 +83,41 @@ class TextEncoder(Protocol):
     """One text encoder of a model, with its tokenizer."""
 
     @property
+    def module(self) -> nn.Module:
+        """The network."""
+        ...
+
+    @property
     def tokenizer(self) -> ClipTokenizer:
         """The tokenizer it was trained with."""
         ...
 
-    def encode(self, tokens: Tensor, clip_skip: int) -> EncodedChunks:
+    @property
+    def width(self) -> int:
+        """How many numbers the vectors have that its first layer reads."""
+        ...
+
+    @property
+    def embedding_key(self) -> str:
+        """What files of embeddings with vectors for several text encoders call it."""
+        ...
+
+    def encode(
+        self,
+        tokens: Tensor,
+        clip_skip: int,
+        *,
+        optional: bool = False,
+        placed: Sequence[Sequence[PlacedVectors]] = (),
+    ) -> EncodedChunks:
         """Encode chunks, on the device that computes.
 
         Args:
             tokens: int64 [N,77], on the CPU.
             clip_skip: 1 for the last layer, n for the n-th from the end; families that were trained with one certain
                 layer pay no attention to it.
+            optional: those of them that let people choose nevertheless pay attention to it.
+            placed: vectors that stand in place of tokens, for each chunk; empty if no chunk has any.
         """
         ...
 
@@ -102,11 +130,13 @@ class EncodedText:
         vectors: [1,T,D], the encoders' vectors side by side.
         pooled: [1,P], of the first chunk; None where no encoder makes one.
         empty: neither this text nor one that takes turns with it says anything.
+        embeddings: which of them this text names, or one that takes turns with it.
     """
 
     vectors: Tensor
     pooled: Tensor | None
     empty: bool
+    embeddings: EmbeddingUse = field(default_factory=EmbeddingUse)
 
     def silenced(self) -> "EncodedText":
         """Return the same with zeros in place of every number."""
@@ -136,7 +166,12 @@ class PromptEncoder:
 
 
 def encode_texts(
-    encoder: PromptEncoder, schedule: Sequence[PromptStage], options: TextOptions, *, token: CancelToken
+    encoder: PromptEncoder,
+    schedule: Sequence[PromptStage],
+    options: TextOptions,
+    *,
+    token: CancelToken,
+    embeddings: Embeddings | None = None,
 ) -> Timeline[EncodedText]:
     """Run the text encoders on a prompt that changes while one picture is made; equal texts are encoded once.
 
@@ -148,16 +183,23 @@ def encode_texts(
         schedule: the stages of a prompt, or of a negative prompt, at least one.
         options: how its texts are read.
         token: checked before every call of a text encoder.
+        embeddings: those that the texts may name.
 
     Raises:
         Interrupted: the job was asked to stop.
     """
     counts = Counter(stage.text for stage in schedule)
-    chunked = [_chunked(list(counts), one.tokenizer, options, token) for one in encoder.encoders]
+    readers = [
+        _Reader(one.tokenizer, options, embeddings.names(number) if embeddings else None)
+        for number, one in enumerate(encoder.encoders)
+    ]
+    chunked = [reader.read(list(counts), token) for reader in readers]
     longest = max(len(chunks) for texts in chunked for chunks in texts)
+    filled = [reader.filled_up(texts, longest) for reader, texts in zip(readers, chunked, strict=True)]
+    use = embedding_use(filled, embeddings) if embeddings else EmbeddingUse()
     parts = [
-        _encode_together(one, _filled_up(texts, longest, one.tokenizer, options), list(counts.values()), options, token)
-        for one, texts in zip(encoder.encoders, chunked, strict=True)
+        _encode_together(_Encoding(one, number, options, embeddings), filled[number], list(counts.values()), token)
+        for number, one in enumerate(encoder.encoders)
     ]
     vectors = torch.cat([part.vectors for part in parts], dim=2)
     pooled = [part.pooled for part in parts if part.pooled is not None]
@@ -166,6 +208,7 @@ def encode_texts(
             vectors=vectors[i : i + 1],
             pooled=torch.cat([one[i : i + 1] for one in pooled], dim=1) if pooled else None,
             empty=not any(counts),
+            embeddings=use,
         )
         for i, text in enumerate(counts)
     }
@@ -182,27 +225,54 @@ def condition_texts(
     return Timeline(ends=texts.ends, values=tuple(told[text] for text in texts.values))
 
 
-def _chunked(texts: Sequence[str], tokenizer: ClipTokenizer, options: TextOptions, token: CancelToken) -> list[Chunks]:
-    chunked: list[Chunks] = []
-    for text in texts:
-        token.check_interrupted()
-        chunked.append(_chunks(text, tokenizer, options))
-    return chunked
+class _Reader:
+    """Reads texts for one text encoder."""
+
+    def __init__(self, tokenizer: ClipTokenizer, options: TextOptions, embeddings: EmbeddingNames | None) -> None:
+        self._tokenizer = tokenizer
+        self._options = options
+        self._embeddings = embeddings
+
+    def read(self, texts: Sequence[str], token: CancelToken) -> list[Chunks]:
+        chunked: list[Chunks] = []
+        for text in texts:
+            token.check_interrupted()
+            chunked.append(self._chunks(text))
+        return chunked
+
+    def filled_up(self, texts: Sequence[Chunks], count: int) -> list[Chunks]:
+        blank = self._chunks("")
+        return [(*chunks, *blank * (count - len(chunks))) for chunks in texts]
+
+    def _chunks(self, text: str) -> Chunks:
+        emphasis, embeddings = self._options.emphasis, self._embeddings
+        if self._options.old_emphasis:
+            return chunk_prompt_old(text, self._tokenizer, emphasis=emphasis, embeddings=embeddings).chunks
+        backtrack = self._options.backtrack
+        return chunk_prompt(text, self._tokenizer, backtrack=backtrack, emphasis=emphasis, embeddings=embeddings).chunks
 
 
-def _chunks(text: str, tokenizer: ClipTokenizer, options: TextOptions) -> Chunks:
-    if options.old_emphasis:
-        return chunk_prompt_old(text, tokenizer, emphasis=options.emphasis).chunks
-    return chunk_prompt(text, tokenizer, backtrack=options.backtrack, emphasis=options.emphasis).chunks
+@dataclass(frozen=True, slots=True)
+class _Encoding:
+    """How one text encoder encodes chunks."""
 
+    encoder: TextEncoder
+    number: int
+    options: TextOptions
+    embeddings: Embeddings | None
 
-def _filled_up(texts: Sequence[Chunks], count: int, tokenizer: ClipTokenizer, options: TextOptions) -> list[Chunks]:
-    blank = _chunks("", tokenizer, options)
-    return [(*chunks, *blank * (count - len(chunks))) for chunks in texts]
+    def __call__(self, chunks: Sequence[PromptChunk]) -> EncodedChunks:
+        embeddings = self.embeddings
+        return self.encoder.encode(
+            torch.tensor([chunk.tokens for chunk in chunks]),
+            self.options.clip_skip,
+            optional=self.options.optional_clip_skip,
+            placed=[placed_vectors(chunk, embeddings, self.number) for chunk in chunks] if embeddings else (),
+        )
 
 
 def _encode_together(
-    encoder: TextEncoder, texts: Sequence[Chunks], counts: Sequence[int], options: TextOptions, token: CancelToken
+    encode: _Encoding, texts: Sequence[Chunks], counts: Sequence[int], token: CancelToken
 ) -> EncodedChunks:
     """Return the token vectors [V,77·N,D] of V texts of N chunks each, and what is pooled [V,P] from the first chunks.
 
@@ -212,14 +282,13 @@ def _encode_together(
     portions: list[EncodedChunks] = []
     for start in range(0, len(chunks), CHUNKS_AT_ONCE):
         token.check_interrupted()
-        tokens = [chunk.tokens for chunk in chunks[start : start + CHUNKS_AT_ONCE]]
-        portions.append(encoder.encode(torch.tensor(tokens), options.clip_skip))
+        portions.append(encode(chunks[start : start + CHUNKS_AT_ONCE]))
     together = torch.cat([portion.vectors for portion in portions])
     vectors = together.view(len(texts), -1, *together.shape[1:])
     multipliers = torch.tensor([[chunk.multipliers for chunk in text] for text in texts], device=vectors.device)
     weights = torch.tensor(counts, dtype=torch.float32, device=vectors.device)
     for i in range(vectors.shape[1]):
-        vectors[:, i] = emphasised(vectors[:, i], multipliers[:, i], weights, options.emphasis)
+        vectors[:, i] = emphasised(vectors[:, i], multipliers[:, i], weights, encode.options.emphasis)
     pooled = [portion.pooled for portion in portions if portion.pooled is not None]
     return EncodedChunks(
         vectors=vectors.flatten(1, 2), pooled=torch.cat(pooled)[:: vectors.shape[1]] if pooled else None

@@ -15,11 +15,12 @@ class Flags:
         data_dir: folder that holds models, outputs and settings; the project's own folder by default.
         models_dir: folder of model folders, `<data_dir>/models` when None.
         ckpt: one checkpoint file to start with.
-        ckpt_dir: a further folder of checkpoints.
-        vae_dir: a further folder of VAEs.
-        lora_dir: folder of LoRA files, `<models>/Lora` when None.
-        embeddings_dir: folder of embeddings, `<data_dir>/embeddings` when None.
-        hypernetwork_dir: folder of hypernetworks, `<models>/hypernetworks` when None.
+        ckpt_dir: further folders of checkpoints.
+        vae_dir: further folders of VAEs.
+        lora_dir: folders of LoRA files, `<models>/Lora` when empty.
+        embeddings_dir: folders of embeddings, `<data_dir>/embeddings` when empty.
+        hypernetwork_dir: folders of hypernetworks, `<models>/hypernetworks` when empty.
+        extra_model_paths: ComfyUI's list of folders, `<data_dir>/extra_model_paths.yaml` when None.
         config: LDM yaml for a checkpoint that has none beside it.
         ui_settings_file: the settings file, `<data_dir>/config.json` when None.
         styles_file: the styles, `<data_dir>/styles.csv` when None.
@@ -50,11 +51,12 @@ class Flags:
     data_dir: Path
     models_dir: Path | None = None
     ckpt: Path | None = None
-    ckpt_dir: Path | None = None
-    vae_dir: Path | None = None
-    lora_dir: Path | None = None
-    embeddings_dir: Path | None = None
-    hypernetwork_dir: Path | None = None
+    ckpt_dir: tuple[Path, ...] = ()
+    vae_dir: tuple[Path, ...] = ()
+    lora_dir: tuple[Path, ...] = ()
+    embeddings_dir: tuple[Path, ...] = ()
+    hypernetwork_dir: tuple[Path, ...] = ()
+    extra_model_paths: Path | None = None
     config: Path | None = None
     ui_settings_file: Path | None = None
     styles_file: Path | None = None

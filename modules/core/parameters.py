@@ -269,4 +269,18 @@ class LoadCheckpoint(Request):
     kind: Literal["load_checkpoint"] = "load_checkpoint"
 
 
-GenerationRequest = Annotated[Txt2Img | Img2Img | LoadCheckpoint, Field(discriminator="kind")]
+class UnloadCheckpoint(Request):
+    """Give the memory of all loaded checkpoints back; the next request loads its own again."""
+
+    kind: Literal["unload_checkpoint"] = "unload_checkpoint"
+
+
+class ListEmbeddings(Request):
+    """Tell which embeddings the settings' checkpoint can use."""
+
+    kind: Literal["list_embeddings"] = "list_embeddings"
+
+
+GenerationRequest = Annotated[
+    Txt2Img | Img2Img | LoadCheckpoint | UnloadCheckpoint | ListEmbeddings, Field(discriminator="kind")
+]

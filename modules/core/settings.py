@@ -117,6 +117,29 @@ class Settings(BaseModel):
         default=False, description="Return what was inpainted, cut out, with the results"
     )
 
+    sd_vae: str = Field(default="Automatic", description="VAE: Automatic, None for the checkpoint's own, or a name")
+    sd_vae_overrides_per_model_preferences: bool = Field(
+        default=True, description="The VAE chosen here wins over the one preferred for a checkpoint"
+    )
+    add_vae_name_to_info: bool = Field(default=True, description="Add VAE name to infotext")
+    add_vae_hash_to_info: bool = Field(default=True, description="Add VAE hash to infotext")
+
+    sd_lora: str = Field(default="None", description="Add this LoRA to every prompt")
+    sd_hypernetwork: str = Field(default="None", description="Add this hypernetwork to every prompt")
+    extra_networks_default_multiplier: float = Field(
+        default=1.0, ge=-10, le=10, description="Weight of networks that are added"
+    )
+    lora_add_hashes_to_infotext: bool = Field(default=True, description="Add hashes of LoRA files to infotext")
+    textual_inversion_add_hashes_to_infotext: bool = Field(
+        default=True, description="Add hashes of embeddings to infotext"
+    )
+    lora_without_dora: bool = Field(
+        default=False, description="Read DoRA files as plain LoRA, as versions up to 1.8 did"
+    )
+    hires_fix_use_firstpass_conds: bool = Field(
+        default=False, description="Hires. fix: networks of the first pass read the prompts of the second"
+    )
+
     s_min_uncond: float = Field(default=0.0, ge=0, le=15, description="Negative guidance minimum sigma")
     s_min_uncond_all: bool = Field(default=False, description="Negative guidance minimum sigma holds for all steps")
     skip_early_cond: float = Field(

@@ -15,7 +15,7 @@ from modules.families.architecture import PredictionKind, UNetArchitecture
 from modules.families.clip import TextPart
 from modules.families.latents import LatentFormat
 from modules.families.unet import VALUES_PER_CELL
-from modules.families.vae import Vae
+from modules.families.vae import USUAL, Vae, VaeOptions
 from modules.sampling.prediction import DiscreteNoise, Prediction
 
 ExtraChannels = Literal["mask", "picture"]
@@ -161,24 +161,29 @@ class LoadedModel:
         cells = (width // self.latent_format.downscale) * (height // self.latent_format.downscale)
         return 2 * batch * cells * VALUES_PER_CELL * self.dtype.itemsize
 
-    def encode(self, picture: Tensor) -> Tensor:
+    def encode(self, picture: Tensor, options: VaeOptions = USUAL) -> Tensor:
         """Return the latent [1, C, h, w], as samplers make it, of one picture [1, 3, H, W] in -1..1.
 
         Args:
             picture: its sides are multiples of 8 px.
+            options: how the VAE may help itself.
 
         Raises:
-            EaselError: the picture holds values that are no numbers.
+            EaselError: the picture holds values that are no numbers, or the VAE makes such.
         """
-        return self.vae.encode(picture) * self.latent_format.scale
+        return self.vae.encode(picture, options) * self.latent_format.scale
 
-    def decode(self, latent: Tensor) -> Tensor:
+    def decode(self, latent: Tensor, options: VaeOptions = USUAL) -> Tensor:
         """Return the picture, float32 [1, 3, H, W] in about -1..1, of one latent [1, C, h, w] as samplers make it.
 
+        Args:
+            latent: as samplers make it.
+            options: how the VAE may help itself.
+
         Raises:
-            EaselError: the latent holds values that are no numbers.
+            EaselError: the latent holds values that are no numbers, or the VAE makes such.
         """
-        return self.vae.decode(latent / self.latent_format.scale)
+        return self.vae.decode(latent / self.latent_format.scale, options)
 
     def latent_to_preview(self, latent: Tensor) -> npt.NDArray[np.uint8]:
         """Return a rough look at latents [B, C, h, w] as samplers make them: RGB [B, h, w, 3], one px per cell."""

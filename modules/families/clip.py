@@ -1,13 +1,16 @@
 """The text encoders of CLIP and OpenCLIP, which are one network, from transformers."""
 
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from transformers.models.clip.configuration_clip import CLIPTextConfig
 from transformers.models.clip.modeling_clip import CLIPTextModel
 
+from modules.conditioning.embeddings import PlacedVectors
 from modules.conditioning.encode import EncodedChunks
 from modules.core.errors import InvalidRequest
 from modules.families.architecture import ClipTextArchitecture
@@ -17,6 +20,9 @@ from modules.prompting.tokenizer import ClipTokenizer
 PROJECTION = "text_projection"
 
 OPENCLIP_PAD_ID = 0
+
+_EMBEDDING_KEYS = {"clip": "clip_l", "openclip": "clip_g"}
+"""As in embeddings for SDXL, the only family that has both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +37,7 @@ class TextPart:
         folder_layer: the layer whose output is used when it comes in such a folder, counted from the end: diffusers
             leaves out the layers after the one that a family uses last.
         clip_skip: people may choose another layer.
+        optional_clip_skip: likewise, but only if they say beside the number that it holds for this family, too.
         final_norm: the last layer norm follows whatever the layer.
         pooled: it also says what a chunk as a whole means.
     """
@@ -40,6 +47,7 @@ class TextPart:
     folder: str
     folder_layer: int = 1
     clip_skip: bool = False
+    optional_clip_skip: bool = False
     final_norm: bool = True
     pooled: bool = False
 
@@ -96,18 +104,37 @@ class ClipTextEncoder:
         self._layer = layer
         self._pad_id = OPENCLIP_PAD_ID if part.kind == "openclip" else tokenizer.pad_id
 
-    def encode(self, tokens: Tensor, clip_skip: int) -> EncodedChunks:
+    @property
+    def width(self) -> int:
+        """See `TextEncoder.width`."""
+        return self.module.embeddings.token_embedding.embedding_dim
+
+    @property
+    def embedding_key(self) -> str:
+        """See `TextEncoder.embedding_key`."""
+        return _EMBEDDING_KEYS[self._part.kind]
+
+    def encode(
+        self,
+        tokens: Tensor,
+        clip_skip: int,
+        *,
+        optional: bool = False,
+        placed: Sequence[Sequence[PlacedVectors]] = (),
+    ) -> EncodedChunks:
         """See `TextEncoder.encode`.
 
         Raises:
             InvalidRequest: the encoder has fewer layers than `clip_skip`.
         """
-        layer = clip_skip if self._part.clip_skip else self._layer
+        chosen = self._part.clip_skip or (optional and self._part.optional_clip_skip)
+        layer = clip_skip if chosen else self._layer
         layers = self.module.config.num_hidden_layers
         if not 1 <= layer <= layers:
             raise InvalidRequest(f"Clip skip {layer}: the text encoder of this checkpoint has {layers} layers.")
         padded = repadded(tokens, end_id=self.tokenizer.end_id, pad_id=self._pad_id)
-        outputs = self.module(padded.to(self.module.device), output_hidden_states=True)
+        with _in_place_of_tokens(self.module.embeddings.token_embedding, placed):
+            outputs = self.module(padded.to(self.module.device), output_hidden_states=True)
         vectors = outputs.hidden_states[-layer]
         return EncodedChunks(
             vectors=self.module.final_layer_norm(vectors) if self._part.final_norm else vectors,
@@ -119,3 +146,22 @@ def repadded(tokens: Tensor, *, end_id: int, pad_id: int) -> Tensor:
     """Return chunks [N,77] with `pad_id` in every place after the first end token."""
     ended = (tokens == end_id).cumsum(1) - (tokens == end_id).long() > 0
     return tokens.masked_fill(ended, pad_id)
+
+
+@contextmanager
+def _in_place_of_tokens(table: nn.Module, placed: Sequence[Sequence[PlacedVectors]]) -> Generator[None]:
+    """In this context vectors stand in place of some of those that `table` returns for chunks."""
+
+    def put(_: nn.Module, __: Any, looked_up: Tensor) -> None:
+        for chunk, replaced in zip(looked_up, placed, strict=True):
+            for place, vectors in replaced:
+                chunk[place : place + len(vectors)].copy_(vectors)
+
+    if not any(placed):
+        yield
+        return
+    hook = table.register_forward_hook(put)
+    try:
+        yield
+    finally:
+        hook.remove()

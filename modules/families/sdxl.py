@@ -39,13 +39,17 @@ class StableDiffusionXL:
 
     @property
     def text_parts(self) -> tuple[TextPart, ...]:
-        """CLIP ViT-L/14 and OpenCLIP ViT-bigG/14, the last layer but one of each, without a norm."""
+        """CLIP ViT-L/14 and OpenCLIP ViT-bigG/14, the last layer but one of each, without a norm.
+
+        As in A1111, people may choose another layer of CLIP's alone, and 1 is then the last one, not the usual one.
+        """
         return (
             TextPart(
                 kind="clip",
                 prefixes=("conditioner.embedders.0.transformer.",),
                 folder="text_encoder",
                 folder_layer=2,
+                optional_clip_skip=True,
                 final_norm=False,
             ),
             TextPart(

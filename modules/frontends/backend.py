@@ -6,6 +6,7 @@ from modules.core.flags import Flags
 from modules.core.paths import Paths
 from modules.jobs.service import JobService
 from modules.library.checkpoints import CheckpointLibrary
+from modules.library.model_library import ModelLibrary
 from modules.storage.settings_store import SettingsStore
 
 
@@ -16,13 +17,18 @@ class Backend:
     Attributes:
         jobs: takes requests and tells how they are getting on.
         settings: what the person has chosen, kept in `config.json`.
-        checkpoints: the model files there are.
+        library: the model files there are.
         paths: where things are.
         flags: how the program was started.
     """
 
     jobs: JobService
     settings: SettingsStore
-    checkpoints: CheckpointLibrary
+    library: ModelLibrary
     paths: Paths
     flags: Flags
+
+    @property
+    def checkpoints(self) -> CheckpointLibrary:
+        """The checkpoints among them."""
+        return self.library.checkpoints

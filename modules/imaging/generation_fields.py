@@ -174,6 +174,9 @@ class GenerationFields:
         extra_noise: of img2img and Hires. fix.
         vae_encoder: "Full" or "TAESD".
         vae_decoder: likewise.
+        vae_precision: number format in which the VAE computed because it overflowed in another one. A1111 does not say
+            so.
+        vae_tiling: the VAE worked in tiles because memory was short. This is not A1111's, either.
         downcast_alphas: the noise table was rounded to half precision.
         noise_schedule: "Default" or "Zero Terminal SNR".
         lora_hashes: "name: hash" of each LoRA, separated by ", ".
@@ -226,6 +229,8 @@ class GenerationFields:
     extra_noise: float | None = field(default=None, metadata=said_as("Extra noise", "number"))
     vae_encoder: str | None = field(default=None, metadata=said_as("VAE Encoder", "text"))
     vae_decoder: str | None = field(default=None, metadata=said_as("VAE Decoder", "text"))
+    vae_precision: str | None = field(default=None, metadata=said_as("VAE precision", "text"))
+    vae_tiling: bool | None = field(default=None, metadata=said_as("VAE tiling", "flag"))
     downcast_alphas: bool | None = field(default=None, metadata=said_as("Downcast alphas_cumprod", "flag"))
     noise_schedule: str | None = field(default=None, metadata=said_as("Noise Schedule", "text"))
     lora_hashes: str | None = field(default=None, metadata=said_as("Lora hashes", "text"))

@@ -7,7 +7,7 @@ JSON string.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 FieldValue = str | int | float | None
 
@@ -45,17 +45,19 @@ def unquote(text: str) -> str:
         return text
 
 
-def write_infotext(prompt: str, negative_prompt: str, fields: Mapping[str, FieldValue]) -> str:
+def write_infotext(
+    prompt: str, negative_prompt: str, fields: Mapping[str, FieldValue], marks: Collection[str] = ()
+) -> str:
     """Return the infotext of one picture.
 
     Args:
         prompt: positive prompt.
         negative_prompt: negative prompt; its line is left out when it is empty.
-        fields: keys and values in the order in which they are written. None leaves a key out; a value that equals its
-            key is written once, without a colon (A1111's extensions write marks such as "NaN" that way).
+        fields: keys and values in the order in which they are written; None leaves a key out.
+        marks: keys that are written alone (A1111's extensions write "NaN" that way). Readers take no notice of them.
     """
     written = ((key, value) for key, value in fields.items() if value is not None)
-    pairs = [key if key == value else f"{key}: {_readable(value)}" for key, value in written]
+    pairs = [key if key in marks else f"{key}: {_readable(value)}" for key, value in written]
     lines = [prompt, f"{NEGATIVE} {negative_prompt}" if negative_prompt else None, ", ".join(pairs)]
     return "\n".join(line for line in lines if line is not None).strip()
 

@@ -18,7 +18,7 @@ from modules.imaging.generation_fields import (
 from modules.imaging.infotext import NEGATIVE_KEY, PROMPT_KEY, FieldValue, write_infotext
 
 _WHOLE = re.compile(r"-?[0-9]{1,20}")  # Python refuses to read very long numbers
-_NUMBER = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,3})?")
+_NUMBER = re.compile(r"-?[0-9]{1,309}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,3})?")
 _SIDE = re.compile(r"[0-9]{1,9}")
 
 _UNSAID: dict[str, FieldValue] = {
@@ -33,6 +33,7 @@ _UNSAID: dict[str, FieldValue] = {
     "extra_noise": 0,
     "vae_encoder": "Full",
     "vae_decoder": "Full",
+    "vae_tiling": False,
     "downcast_alphas": False,
     "noise_schedule": "Default",
     "old_timelines": False,
@@ -70,7 +71,9 @@ _UNSAID_OF_SAMPLING: dict[str, FieldValue] = {
 
 def write_generation(generation: GenerationFields) -> str:
     """Return the infotext that says all of `generation`."""
-    return write_infotext(generation.prompt, generation.negative_prompt, infotext_pairs(generation))
+    pairs = infotext_pairs(generation)
+    marks = [key for key, value in pairs.items() if key == value == generation.extra.get(key)]
+    return write_infotext(generation.prompt, generation.negative_prompt, pairs, marks)
 
 
 def infotext_pairs(generation: GenerationFields) -> dict[str, FieldValue]:

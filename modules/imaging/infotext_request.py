@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from modules.core.settings import setting_names
-from modules.imaging.generation_fields import GenerationFields, HiresFields, SamplingFields
+from modules.imaging.generation_fields import GenerationFields, HiresFields, MaskFields, SamplingFields
 from modules.imaging.infotext import NEGATIVE_KEY, PROMPT_KEY
 from modules.imaging.infotext_civitai import HASHES, read_any_infotext
 from modules.imaging.infotext_fields import generation_fields, infotext_pairs
@@ -71,6 +71,7 @@ _SILENT_FIELDS: dict[str, tuple[str, JsonValue]] = {
 
 # Before 1.9 this setting replaced the schedule type of every request, and the infotext said so.
 _SCHEDULE_OF_ALL, _NO_SCHEDULE = "k_sched_type", "Automatic"
+_FINAL_SIZE = "use_old_hires_fix_width_height"  # the size in an infotext is always that of the first pass
 _CHECKPOINT = "sd_model_checkpoint"
 _SAME_CHECKPOINT = "Use same checkpoint"
 _CONTENTS = ("fill", "original", "latent noise", "latent nothing")
@@ -198,26 +199,23 @@ def _hires(generation: GenerationFields, hires: HiresFields, names: SamplerNames
 
 def _inpaint(generation: GenerationFields) -> tuple[Fields | None, dict[str, str]]:
     """The mask's fields, and what among them is not understood."""
-    mask, soft = generation.mask, generation.soft
+    soft, mask = generation.soft, generation.mask
     if mask is None and soft is None:
         return None, {}
-    fields: Fields = {}
+    mask = mask or MaskFields()
+    blur = mask.blur or 0  # no blur is not written
+    known = mask.content is None or mask.content in _CONTENTS
+    fields = _without_none(
+        blur_x=blur,
+        blur_y=blur,
+        invert=mask.mode == "Inpaint not masked",
+        content=mask.content if known else None,
+        only_masked=mask.area == "Only masked",
+        padding=mask.padding,
+    )
     if soft and soft.enabled:
         fields["soft"] = _without_none(**{name: value for name, value in asdict(soft).items() if name != "enabled"})
-    odd: dict[str, str] = {}
-    if mask is not None:
-        blur = mask.blur or 0  # no blur is not written
-        fields |= _without_none(
-            blur_x=blur,
-            blur_y=blur,
-            invert=mask.mode == "Inpaint not masked",
-            content=mask.content if mask.content in _CONTENTS else None,
-            only_masked=mask.area == "Only masked",
-            padding=mask.padding,
-        )
-        if mask.content is not None and mask.content not in _CONTENTS:
-            odd["Masked content"] = mask.content
-    return fields, odd
+    return fields, {} if known else {"Masked content": str(mask.content)}
 
 
 def _settings(generation: GenerationFields, skip: Collection[str]) -> tuple[dict[str, JsonValue], dict[str, str]]:
@@ -237,6 +235,8 @@ def _settings(generation: GenerationFields, skip: Collection[str]) -> tuple[dict
             settings[name] = silent
     if _SCHEDULE_OF_ALL in known and "Schedule type" not in skip:
         settings[_SCHEDULE_OF_ALL] = _NO_SCHEDULE
+    if generation.hires is not None and _FINAL_SIZE in known:
+        settings[_FINAL_SIZE] = False
     if "face_restoration" in known and "Face restoration" not in skip:
         settings["face_restoration"] = generation.face_restoration is not None
     if checkpoint := _checkpoint(generation):

@@ -1,9 +1,11 @@
-"""Write finished pictures into the output folders, numbered as A1111 numbers them. Nothing is ever overwritten.
+"""Write finished pictures into the output folders, numbered as A1111 numbers them. Nothing is ever overwritten, and
+half a picture is never seen, not even after the program was killed.
 
 What belongs to a picture (its infotext as a text file, a smaller copy) lies beside it under the same name.
 """
 
 import errno
+import secrets
 from datetime import datetime
 from pathlib import Path
 
@@ -70,6 +72,20 @@ def save_beside(data: bytes, picture: Path, suffix: str) -> Path:
         raise _output_error(picture.parent, error) from error
 
 
+def save_once(data: bytes, path: Path) -> None:
+    """Write a file whose name says what is in it; one of that name is the same and stays.
+
+    Raises:
+        OutputError: it cannot be written; nothing is left behind.
+    """
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(data, path)
+    except OSError as error:
+        raise _output_error(path.parent, error) from error
+
+
 def next_number(folder: Path, prefix: str = "") -> int:
     """Return one more than the highest number in `folder`, 0 when there is none.
 
@@ -112,12 +128,22 @@ def _output_error(folder: Path, error: OSError) -> OutputError:
 
 
 def _write_new(data: bytes, path: Path) -> Path:
-    """Write a file that does not exist yet, completely or not at all."""
-    file = path.open("xb")
+    """Write a file that does not exist yet."""
+    path.touch(exist_ok=False)  # takes the name, which a rename does not: it would replace another's file
     try:
-        with file:
-            file.write(data)
-    except BaseException:  # also when the program is stopped: half a picture is worse than none
+        _write_whole(data, path)
+    except BaseException:  # also when the program is stopped
         path.unlink(missing_ok=True)
         raise
     return path
+
+
+def _write_whole(data: bytes, path: Path) -> None:
+    """Write or replace a file completely or not at all: half a picture is worse than none."""
+    part = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

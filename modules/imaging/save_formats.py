@@ -2,17 +2,15 @@
 
 import io
 from dataclasses import dataclass
-from typing import Literal
 
 from PIL import Image
 
+from modules.core.settings import PictureFormatName
 from modules.imaging.exif import user_comment_exif
 from modules.imaging.png import encode_png
 
-FormatName = Literal["png", "jpg", "jpeg", "webp", "avif"]
-
-_PILLOW_NAMES: dict[FormatName, str] = {"jpg": "JPEG", "jpeg": "JPEG", "webp": "WEBP", "avif": "AVIF"}
-_LARGEST_SIDE: dict[FormatName, int] = {"jpg": 65_500, "jpeg": 65_500, "webp": 16_383, "avif": 65_535}  # px
+_PILLOW_NAMES: dict[PictureFormatName, str] = {"jpg": "JPEG", "jpeg": "JPEG", "webp": "WEBP", "avif": "AVIF"}
+_LARGEST_SIDE: dict[PictureFormatName, int] = {"jpg": 65_500, "jpeg": 65_500, "webp": 16_383, "avif": 65_535}  # px
 
 # A JPEG segment holds 65,533 bytes, and a character takes two or four of them.
 _LARGEST_JPEG_EXIF = 65_533
@@ -28,7 +26,7 @@ class PictureFormat:
         lossless: WebP keeps every pixel.
     """
 
-    name: FormatName = "png"
+    name: PictureFormatName = "png"
     quality: int = 80
     lossless: bool = False
 

@@ -10,7 +10,7 @@ class JobIdInUse(EaselError):
 
 
 class QueueFull(EaselError):
-    """Too many jobs wait already."""
+    """Too many jobs wait already, or they hold too many pictures."""
 
     status = 503
 

@@ -29,6 +29,9 @@ from modules.jobs.worker import Worker
 logger = logging.getLogger(__name__)
 
 MAX_WAITING = 1000
+MAX_WAITING_PICTURE_BYTES = 2**30
+"""Of the pictures that waiting jobs brought along; one job alone may bring more."""
+
 CLOSE_SECONDS = 5.0
 
 
@@ -75,7 +78,7 @@ class JobService:
         Raises:
             InvalidRequest: an override or the id does not fit.
             JobIdInUse: a job of that id has not ended yet.
-            QueueFull: too many jobs wait.
+            QueueFull: too many jobs wait, or their pictures take too much memory.
             ServerStopping: the server is shutting down.
         """
         job = Job(
@@ -85,8 +88,8 @@ class JobService:
             created=datetime.now(tz=UTC).astimezone(),
         )
         with self._lock:
-            self._make_room(job.id)
             record = Record(job, self._lock)
+            self._make_room(record)
             self._records[job.id] = record
             self._waiting.append(record)
             self._publish(record, Queued(job_id=job.id, ahead=self._ahead(len(self._waiting) - 1)))
@@ -283,18 +286,28 @@ class JobService:
     def _ahead(self, index: int) -> int:
         return index + (1 if self._running else 0)
 
-    def _make_room(self, job_id: str) -> None:
-        """Check that a job called `job_id` can be queued; forget an ended one of that name."""
+    def _make_room(self, record: Record) -> None:
+        """Check that a job can be queued; forget an ended one of its name."""
         if self._closed:
             raise ServerStopping("The server is shutting down and takes no more jobs.")
         if len(self._waiting) >= MAX_WAITING:
             raise QueueFull(f"{MAX_WAITING} jobs wait already. Try again when some of them are done.")
-        known = self._records.get(job_id)
+        self._check_picture_bytes(record.picture_bytes())
+        known = self._records.get(record.id)
         if known is None:
             return
         if not known.state.ended:
-            raise JobIdInUse(f"Job “{job_id}” has not ended yet. Choose another id, or wait for it.")
+            raise JobIdInUse(f"Job “{record.id}” has not ended yet. Choose another id, or wait for it.")
         self._archive.remove(known)
+
+    def _check_picture_bytes(self, brought: int) -> None:
+        """Check that the pictures of the waiting jobs leave room for those that one more brings along."""
+        held = sum(waiting.picture_bytes() for waiting in self._waiting)
+        if brought and self._waiting and held + brought > MAX_WAITING_PICTURE_BYTES:
+            raise QueueFull(
+                f"The {len(self._waiting)} jobs that wait hold {held // 2**20} MiB of pictures, and "
+                f"{MAX_WAITING_PICTURE_BYTES // 2**20} MiB is the limit. Try again when some of them are done."
+            )
 
     def _record(self, job_id: str) -> Record:
         record = self._records.get(job_id)

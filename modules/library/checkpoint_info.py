@@ -1,7 +1,8 @@
 """What a checkpoint says about itself: the size it was trained for, and whether it is Easel's demo model.
 
-It is told by the metadata in a safetensors file's header. The keys are those of the Stability AI model specification
-(https://github.com/Stability-AI/ModelSpec) and two of our own, `easel.demo` and `easel.prompts`.
+It is told by a safetensors file's header: by its metadata, whose keys are those of the Stability AI model
+specification (https://github.com/Stability-AI/ModelSpec) and two of our own, `easel.demo` and `easel.prompts`, or else
+by the names and shapes of its weights. Of a diffusers folder it is told by the configuration of its network.
 """
 
 import json
@@ -18,11 +19,16 @@ from modules.library.safetensors_header import SafetensorsHeader, read_header
 MIN_SIDE, MAX_SIDE = 64, 2048
 MAX_PROMPTS, MAX_PROMPT_CHARACTERS = 12, 300
 MAX_YAML_BYTES = 64 * 2**10  # those of real models have 2 KiB
+MAX_JSON_BYTES = 64 * 2**10  # likewise
 
 _SIZE = re.compile(r"\s*([0-9]{1,5})\s*(?:[x×]\s*([0-9]{1,5})\s*)?", re.IGNORECASE)
 _OPENCLIP = "cond_stage_model.model."
 _FIRST_CROSS_ATTENTION = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
 _SD2_CONTEXT_DIM = 1024
+_SGM_ENCODERS = "conditioner.embedders."
+_VECTOR = "model.diffusion_model.label_emb.0.0.weight"
+_FOLDER_CONFIG = Path("unet", "config.json")
+_PIXELS_PER_CELL = 8
 
 
 class Size(NamedTuple):
@@ -34,6 +40,7 @@ class Size(NamedTuple):
 
 SD1_SIZE = Size(512, 512)
 SD2_V_SIZE = Size(768, 768)
+SDXL_SIZE = Size(1024, 1024)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +72,8 @@ class CheckpointInfos:
 
         A file that is missing, damaged or of another kind says nothing: the defaults of `CheckpointInfo` hold for it.
         """
-        states = file_state(path), config, file_state(config) if config else None
+        told_by = path / _FOLDER_CONFIG if path.is_dir() else path
+        states = file_state(told_by), config, file_state(config) if config else None
         known = self._known.get(path)
         if known is None or known[0] != states:
             known = self._known[path] = states, read_info(path, config)
@@ -76,13 +84,15 @@ _States = tuple[FileState | None, Path | None, FileState | None]
 
 
 def read_info(path: Path, config: Path | None) -> CheckpointInfo:
-    """Read the header of the file at `path`; see `CheckpointInfos.of`."""
+    """Read the header of the file at `path`, or the configuration in that folder; see `CheckpointInfos.of`."""
+    if path.is_dir():
+        return CheckpointInfo(size=_folder_size(path / _FOLDER_CONFIG) or SD1_SIZE)
     header = read_header(path)
     if header is None:
         return CheckpointInfo()
     size = parse_size(header.texts.get("modelspec.resolution", ""))
     return CheckpointInfo(
-        size=size or (SD2_V_SIZE if _is_sd2_v(header, path, config) else SD1_SIZE),
+        size=size or _usual_size(header, path, config),
         demo=header.texts.get("easel.demo") == "true",
         prompts=parse_prompts(header.texts.get("easel.prompts", "")),
     )
@@ -112,6 +122,19 @@ def parse_prompts(text: str) -> tuple[str, ...]:
     return tuple(good) if len(good) == len(cast("list[object]", parsed)) else ()
 
 
+def _usual_size(header: SafetensorsHeader, path: Path, config: Path | None) -> Size:
+    """Return the size for which the kind of model was trained."""
+    if _is_sdxl(header):
+        return SDXL_SIZE
+    return SD2_V_SIZE if _is_sd2_v(header, path, config) else SD1_SIZE
+
+
+def _is_sdxl(header: SafetensorsHeader) -> bool:
+    """Whether it is an SDXL, its refiner or one that was pruned from it: a network that is told sizes by a vector."""
+    # unCLIP has the vector alone, SD Turbo the names of the text encoders alone.
+    return bool(header.shape(_VECTOR)) and any(name.startswith(_SGM_ENCODERS) for name in header.tensors)
+
+
 def _is_sd2_v(header: SafetensorsHeader, path: Path, config: Path | None) -> bool:
     """Whether it is an SD 2.x trained for v-prediction, which was trained at 768 px; its other kind was at 512."""
     if header.shape(_FIRST_CROSS_ATTENTION)[1:] != (_SD2_CONTEXT_DIM,):
@@ -120,6 +143,20 @@ def _is_sd2_v(header: SafetensorsHeader, path: Path, config: Path | None) -> boo
         return False
     # The weights do not tell which of both kinds they are.
     return "768" in path.name if config is None else _parameterization(config) == "v"
+
+
+def _folder_size(config: Path) -> Size | None:
+    """Return the size that diffusers' `sample_size`, in cells of latents, means; None when it is not said."""
+    try:
+        with config.open("rb") as file:
+            text = file.read(MAX_JSON_BYTES + 1)
+        told: Any = json.loads(text) if len(text) <= MAX_JSON_BYTES else None
+    except (OSError, ValueError, RecursionError):
+        return None
+    cells = cast("dict[str, object]", told).get("sample_size") if isinstance(told, dict) else None
+    if not isinstance(cells, int) or not MIN_SIDE <= cells * _PIXELS_PER_CELL <= MAX_SIDE:
+        return None
+    return Size(cells * _PIXELS_PER_CELL, cells * _PIXELS_PER_CELL)
 
 
 def _parameterization(config: Path) -> str | None:

@@ -13,9 +13,10 @@ from modules.core.errors import ModelFileError, NoModelError, UnknownName
 from modules.core.paths import Paths
 from modules.core.settings import Settings
 from modules.library.checkpoint_info import CheckpointInfo, CheckpointInfos
-from modules.library.file_state import file_state
-from modules.library.hashing import folder_sha256, legacy_hash, sha256_of_file, weight_files
+from modules.library.hashing import folder_sha256, legacy_hash, weight_files
 from modules.library.name_index import NameIndex, Names, split_brackets
+from modules.library.natural_order import natural_key
+from modules.library.remembered_hash import remembered_sha256
 from modules.library.scan import FoundCheckpoint, is_checkpoint_name, scan_checkpoints
 from modules.storage.a1111_hashes import A1111Hashes
 from modules.storage.hashes import HashCache
@@ -26,7 +27,6 @@ SHORT_HASH_DIGITS = 10
 LONGEST_NAME_SHOWN = 100  # characters of a wrong name that an error repeats
 
 _LEGACY_HASH = re.compile(r"[0-9a-f]{8}")
-_NUMBER = re.compile(r"(\d+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +164,7 @@ class CheckpointLibrary:
             kept = found.setdefault(checkpoint.name, checkpoint)
             if kept is not checkpoint and kept.path.resolve() != checkpoint.path.resolve():
                 log.warning("%s is left out: %s has the same name. Rename one.", checkpoint.path, kept.path)
-        ordered = sorted(found.values(), key=lambda checkpoint: _sort_key(checkpoint.name))
+        ordered = sorted(found.values(), key=lambda checkpoint: natural_key(checkpoint.name))
         return _CheckpointList(tuple(self._checkpoint(each) for each in ordered))
 
     def _found(self) -> Generator[FoundCheckpoint]:
@@ -198,19 +198,11 @@ class CheckpointLibrary:
 
     def _compute(self, path: Path, token: CancelToken | None) -> str:
         if not path.is_dir():
-            return self._compute_file(path, token)
+            return remembered_sha256(path, self._hashes, token)
         files = weight_files(path)
         if not files:
             raise ModelFileError(f"The folder {path} holds no weights (.safetensors or .bin).")
-        known = ((file, self._hashes.get(path / file) or self._compute_file(path / file, token)) for file in files)
-        return folder_sha256(dict(known))
-
-    def _compute_file(self, path: Path, token: CancelToken | None) -> str:
-        before = file_state(path)
-        sha256 = sha256_of_file(path, token)
-        if before == file_state(path):  # else it is still being copied, and its hash means nothing later
-            self._hashes.put(path, sha256)
-        return sha256
+        return folder_sha256({file: remembered_sha256(path / file, self._hashes, token) for file in files})
 
     def _with_legacy_hash(self, wanted: str) -> CheckpointFile | None:
         """Look for A1111's hash of 2022, as in "model.ckpt [7460a6fa]"; reads 64 KiB of each file."""
@@ -250,9 +242,3 @@ def _names(file: CheckpointFile) -> Names:
         aliases=(file.flat_name, file.path.name, file.model_name, *([short_title] if file.sha256 else [])),
         sha256=file.sha256,
     )
-
-
-def _sort_key(name: str) -> list[tuple[int, int, str]]:
-    """Sort without regard to case, and numbers by their value: a2 before a10."""
-    parts = _NUMBER.split(name.casefold())
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]

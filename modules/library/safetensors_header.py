@@ -40,20 +40,31 @@ class SafetensorsHeader:
 def read_header(path: Path) -> SafetensorsHeader | None:
     """Return the header of the file at `path`; None if it cannot be read, is damaged, too large or of another kind."""
     try:
-        # RecursionError: brackets within brackets, a hundred thousand deep.
-        table: Any = json.loads(_read_table(path))
-    except (OSError, ValueError, RecursionError):
+        return parse_table(read_table(path))
+    except (OSError, ValueError):
         return None
-    if not isinstance(table, dict):
-        return None
-    tensors = cast("dict[str, object]", table)
+
+
+def parse_table(table: bytes) -> SafetensorsHeader:
+    """Return the header in the bytes of a JSON table.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    try:
+        parsed: Any = json.loads(table)
+    except RecursionError as error:  # brackets within brackets, a hundred thousand deep
+        raise ValueError("nested too deeply") from error
+    if not isinstance(parsed, dict):
+        raise ValueError("no table")  # noqa: TRY004  # one error for all damage
+    tensors = cast("dict[str, object]", parsed)
     metadata = tensors.pop(_METADATA, None)
     entries = cast("dict[str, object]", metadata) if isinstance(metadata, dict) else {}
     texts = {name: value for name, value in entries.items() if isinstance(value, str)}
     return SafetensorsHeader(texts=texts, tensors=tensors)
 
 
-def _read_table(path: Path) -> bytes:
+def read_table(path: Path) -> bytes:
     """Return the JSON table's bytes.
 
     Raises:

@@ -1,74 +1,202 @@
-"""The checkpoint in memory: loaded when first needed, replaced when another one is asked for."""
+"""Checkpoints in memory: loaded when first needed, and kept as far as settings, the job and the memory allow."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from modules.core.cancellation import CancelToken
+from modules.core.errors import OutOfMemoryError
 from modules.core.flags import Flags
 from modules.families.base import LoadedModel
 from modules.hardware.attention import prepare_attention
 from modules.hardware.dtype import Precision
-from modules.hardware.memory import release
+from modules.hardware.memory import available_bytes, is_out_of_memory, release
 from modules.library.checkpoints import CheckpointFile
 from modules.library.hashing import weight_files
 from modules.loading.build import load_checkpoint
+from modules.loading.residence import Residence
+
+USUAL_ITEM_BYTES = 2
+"""Of one number in a checkpoint's file; where it is 4, the memory that the model needs is estimated too high."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """Which checkpoints stay in memory beside the one that is asked for.
+
+    Attributes:
+        limit: how many there are at most, 1..10. Those that were used last stay.
+        aside: only the one in use lies on the device, the others wait in main memory. On devices without memory of
+            their own (CPU, MPS) this changes nothing.
+        together: paths of the checkpoints that the job needs. They stay even beyond the limit, and none is read twice
+            while the job makes them take turns.
+    """
+
+    limit: int = 1
+    aside: bool = True
+    together: frozenset[Path] = frozenset()
 
 
 class ModelCache:
-    """Holds one loaded checkpoint. Used from the GPU thread alone."""
+    """Holds loaded checkpoints. Used from the GPU thread alone.
+
+    One that waits in main memory comes back to the device when it is asked for, and when one of its networks is called.
+    """
 
     def __init__(self, device: torch.device, precision: Precision, flags: Flags) -> None:
         self._flags = flags
         self._device = device
         self._precision = precision
-        self._source: tuple[Path, Path | None] | None = None
-        self._modified: tuple[int, ...] | None = None
-        self._model: LoadedModel | None = None
+        self._keep = Keep()
+        self._held: dict[Path, _Held] = {}  # the one that was used last is the last one
 
-    def get(self, file: CheckpointFile, on_progress: Callable[[float], None], token: CancelToken) -> LoadedModel:
-        """Return the model of `file`, loading it if it is not the one in memory or if it has changed on disk.
+    def __contains__(self, path: Path) -> bool:
+        """Whether the checkpoint of the file or folder at `path` is in memory."""
+        return path in self._held
+
+    def get(
+        self, file: CheckpointFile, keep: Keep, on_progress: Callable[[float], None], token: CancelToken
+    ) -> LoadedModel:
+        """Return the model of `file`, on the device, loading it if it is not in memory or if it has changed on disk.
+
+        Others are dropped before it is loaded, so that never more of them than `keep` allows are in memory.
 
         Args:
             file: which checkpoint.
+            keep: which others stay, from now on.
             on_progress: called with 0..1 while it is read; not called when nothing is read.
             token: lets the person give up waiting.
 
         Raises:
-            ModelFileError: the file is missing, damaged or of the wrong kind. The cache is then empty: the model before
-                was released first, so that two never need to fit in memory together.
+            ModelFileError: the file is missing, damaged or of the wrong kind. Those that stayed can still be used.
+            OutOfMemoryError: it does not fit into memory beside those that the job needs.
             Interrupted: the token was interrupted.
         """
-        source, modified = (file.path, file.config), _modified(file)
-        # A file that was deleted since (no times of change) does not make the model in memory any worse.
-        if self._model is not None and source == self._source and modified in (self._modified, None):
-            return self._model
-        self.clear()
-        self._model = load_checkpoint(
-            file.path,
-            config=file.config,
-            device=self._device,
-            precision=self._precision,
-            on_progress=on_progress,
-            token=token,
-        )
-        prepare_attention(self._model.network, self._flags, self._device)
-        self._source, self._modified = source, modified
-        return self._model
+        self._keep = keep
+        held = self._held.get(file.path)
+        if held is not None and not held.is_current(file):
+            held = None
+            self._drop(file.path)
+        self._held.pop(file.path, None)
+        for path in self._spare()[: max(0, len(self._held) + 1 - keep.limit)]:
+            self._drop(path)
+        if held is None:
+            self._make_room(file)
+            held = self._load(file, on_progress, token)
+        self._held[file.path] = held
+        if held.residence is not None:
+            held.residence.come()
+        return held.model
 
     def clear(self) -> None:
-        """Forget the loaded checkpoint and give its memory back."""
-        self._model, self._source = None, None
+        """Forget all checkpoints and give their memory back."""
+        for path in list(self._held):
+            self._drop(path)
+
+    def _load(self, file: CheckpointFile, on_progress: Callable[[float], None], token: CancelToken) -> "_Held":
+        modified = _modified(file)
+        try:
+            model = load_checkpoint(
+                file.path,
+                config=file.config,
+                device=self._device,
+                precision=self._precision,
+                on_progress=on_progress,
+                token=token,
+            )
+        except (RuntimeError, MemoryError) as error:
+            others = ", ".join(f"“{path.name}”" for path in self._held if path in self._keep.together)
+            if not others or not is_out_of_memory(error):
+                raise
+            release(self._device)
+            raise OutOfMemoryError(
+                f"“{file.path.name}” does not fit into the memory of {self._device} beside {others}, which the same "
+                "request needs. Choose a smaller checkpoint, or do without a second one."
+            ) from error
+        prepare_attention(model.network, self._flags, self._device)
+        residence = Residence(model, self._put_aside) if self._device.type == "cuda" else None
+        return _Held(model=model, modified=modified, residence=residence)
+
+    def _spare(self) -> list[Path]:
+        """Those that the job does not need, the one that was not used for longest first."""
+        return [path for path in self._held if path not in self._keep.together]
+
+    def _make_room(self, file: CheckpointFile) -> None:
+        """Let others wait elsewhere, and drop those that the job does not need until `file` fits."""
+        if not self._held:
+            return
+        self._put_aside()
+        needed = _file_bytes(file) * self._precision.network.itemsize // USUAL_ITEM_BYTES
+        for path in self._spare():
+            residence = self._held[path].residence
+            if residence is not None and not residence.present:
+                continue
+            if available_bytes(self._device) >= needed:
+                return
+            self._drop(path)
+
+    def _put_aside(self) -> None:
+        """Let all leave the device, if that is wished.
+
+        One that main memory cannot hold is dropped; if the job needs it, it stays where it is.
+        """
+        if not self._keep.aside:
+            return
+        for path, held in list(self._held.items()):
+            place = held.residence
+            if place is None or not place.present:
+                continue
+            if place.leave():
+                release(self._device)
+            elif path not in self._keep.together:
+                self._drop(path)
+
+    def _drop(self, path: Path) -> None:
+        """Forget a checkpoint and give its memory back."""
+        residence = self._held.pop(path).residence
+        if residence is not None:
+            residence.forsake()
         release(self._device)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Held:
+    """A checkpoint in memory.
+
+    Attributes:
+        model: what was read.
+        modified: times of the last change of the files, and of the yaml if there was one, before they were read.
+        residence: where its weights lie, None where there is one memory only.
+    """
+
+    model: LoadedModel
+    modified: tuple[int, ...] | None
+    residence: Residence | None
+
+    def is_current(self, file: CheckpointFile) -> bool:
+        """Whether it is what would be read from `file` now."""
+        # A file that was deleted since (no times of change) does not make the model in memory any worse.
+        return _modified(file) in (self.modified, None)
+
+
+def _parts(file: CheckpointFile) -> list[Path]:
+    """The files of weights that a model is made from."""
+    return [file.path / name for name in weight_files(file.path)] if file.path.is_dir() else [file.path]
+
+
+def _file_bytes(file: CheckpointFile) -> int:
+    """Bytes on disk; 0 when a part is missing."""
+    try:
+        return sum(part.stat().st_size for part in _parts(file))
+    except OSError:
+        return 0
 
 
 def _modified(file: CheckpointFile) -> tuple[int, ...] | None:
     """Times of the last change in ns of all that the model is made from; None when a part is missing."""
-    parts = [file.path / name for name in weight_files(file.path)] if file.path.is_dir() else [file.path]
-    if file.config:
-        parts.append(file.config)
     try:
-        return tuple(part.stat().st_mtime_ns for part in parts)
+        return tuple(part.stat().st_mtime_ns for part in (*_parts(file), *([file.config] if file.config else [])))
     except OSError:
         return None

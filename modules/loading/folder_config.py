@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from modules.core.errors import ModelFileError
 from modules.families.architecture import TransformerDepths, UNetArchitecture, VaeArchitecture
@@ -14,7 +14,9 @@ _Width = Annotated[int, Field(ge=1, le=16384)]
 _Small = Annotated[int, Field(ge=1, le=64)]
 _Widths = Annotated[tuple[_Width, ...], Field(min_length=1, max_length=8)]
 _PerBlock = Annotated[tuple[_Small, ...], Field(min_length=1, max_length=64)]
-_Depths = Annotated[tuple[_Small | _PerBlock, ...], Field(min_length=1, max_length=8)]
+_Depth = Annotated[int, Field(ge=0, le=64)]  # what is written of a level without transformers means nothing
+_DepthPerBlock = Annotated[tuple[_Depth, ...], Field(min_length=1, max_length=64)]
+_Depths = Annotated[tuple[_Depth | _DepthPerBlock, ...], Field(min_length=1, max_length=8)]
 
 _CROSS = "CrossAttnDownBlock2D"
 
@@ -28,7 +30,7 @@ class UNetConfig(BaseModel):
     layers_per_block: _Small | _PerBlock = 2
     down_block_types: tuple[Literal["CrossAttnDownBlock2D", "DownBlock2D"], ...]
     mid_block_type: Literal["UNetMidBlock2DCrossAttn", "UNetMidBlock2D"] = "UNetMidBlock2DCrossAttn"
-    transformer_layers_per_block: _Small | _Depths = 1
+    transformer_layers_per_block: _Depth | _Depths = 1
     reverse_transformer_layers_per_block: _Depths | None = None
     attention_head_dim: _Width | _Widths = 8
     cross_attention_dim: _Width | _Widths
@@ -44,6 +46,13 @@ class UNetConfig(BaseModel):
     only_cross_attention: Literal[False] = False
     resnet_time_scale_shift: Literal["default"] = "default"
 
+    @field_validator("mid_block_type", mode="before")
+    @classmethod
+    def _has_a_middle(cls, kind: object) -> object:
+        if kind is None:
+            raise ValueError("a network without a middle, as that of KOALA-700M, is not supported yet")
+        return kind
+
     @model_validator(mode="after")
     def _levels_agree(self) -> Self:
         lengths = {len(self.down_block_types), len(self._heads()), len(self._layers()), len(self._depths())}
@@ -57,8 +66,6 @@ class UNetConfig(BaseModel):
     def architecture(self) -> UNetArchitecture:
         """Return the sizes."""
         first = self.block_out_channels[0]
-        last = self._depths()[-1]
-        middle = last if isinstance(last, int) else last[0]
         return UNetArchitecture(
             in_channels=self.in_channels,
             out_channels=self.out_channels,
@@ -66,7 +73,7 @@ class UNetConfig(BaseModel):
             channel_mult=tuple(width // first for width in self.block_out_channels),
             depths=TransformerDepths(
                 down=_depths_of(self._depths(), self._layers(), self._attends()),
-                middle=middle if self.mid_block_type == "UNetMidBlock2DCrossAttn" else 0,
+                middle=self._middle(),
                 up=self._up(),
             ),
             heads=self._heads(),
@@ -74,6 +81,15 @@ class UNetConfig(BaseModel):
             linear_projection=self.use_linear_projection,
             vector_dim=self.projection_class_embeddings_input_dim if self.addition_embed_type else None,
         )
+
+    def _middle(self) -> int:
+        if self.mid_block_type == "UNetMidBlock2D":
+            return 0
+        last = self._depths()[-1]
+        depth = last if isinstance(last, int) else last[0]
+        if depth == 0:
+            raise ValueError("the middle has attention, but transformers of depth 0")
+        return depth
 
     def _up(self) -> tuple[tuple[int, ...], ...]:
         depths = self.reverse_transformer_layers_per_block
@@ -157,7 +173,7 @@ def _depths_of(
     """Return the transformers' depths after each block of each level; given for a level as a whole or block by block.
 
     Raises:
-        ValueError: there are not as many as levels, or as blocks.
+        ValueError: there are not as many as levels, or as blocks; or one of a level with attention is 0.
     """
     levels = tuple(
         ((depth,) * count if isinstance(depth, int) else depth) if there else (0,) * count
@@ -165,4 +181,6 @@ def _depths_of(
     )
     if [len(level) for level in levels] != list(layers):
         raise ValueError("there are not as many transformer depths as levels and residual blocks")
+    if any(there and 0 in level for level, there in zip(levels, attends, strict=True)):
+        raise ValueError("a level has attention, but transformers of depth 0")
     return levels

@@ -32,13 +32,17 @@ def fit_to_weights(
         source: the file's name, for messages.
 
     Raises:
-        ModelFileError: a weight is missing that every such model has.
+        ModelFileError: a weight is missing that every such model has, or the network has no middle.
     """
+    if unet and not any(name.startswith("middle_block.") for name in unet):
+        raise ModelFileError(
+            f"“{source}” has a network without a middle, as that of KOALA-700M, which is not supported yet."
+        )
     try:
         return replace(
             architecture,
             unet=_unet(unet, architecture.unet),
-            vae=_vae(vae),
+            vae=vae_architecture(vae),
             texts=tuple(_text(text, base) for text, base in zip(texts, architecture.texts, strict=True)),
         )
     except (KeyError, IndexError) as error:
@@ -117,7 +121,16 @@ def _heads(base: UNetArchitecture, widths: Sequence[int]) -> tuple[int, ...]:
     return tuple(max(1, width * base.heads[0] // base.widths[0]) for width in widths)
 
 
-def _vae(shapes: Shapes) -> VaeArchitecture:
+def vae_architecture(shapes: Shapes) -> VaeArchitecture:
+    """Return the sizes of an autoencoder.
+
+    Args:
+        shapes: by LDM's names.
+
+    Raises:
+        LookupError: a weight is missing that each has, or it has too few dimensions.
+        ArithmeticError: a size is 0.
+    """
     channels = shapes["encoder.conv_in.weight"][0]
     levels = range(_count(shapes, "encoder.down."))
     return VaeArchitecture(

@@ -45,8 +45,26 @@ def looks_like_torch(data: bytes) -> bool:
     return data.startswith(ZIP_MAGIC) or (data[:1] == b"\x80" and data[1:2] in {b"\2", b"\3", b"\4", b"\5"})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileContent:
+    """What a file of weights holds.
+
+    Attributes:
+        tensors: where they lie, under the names that lead to them, joined by dots.
+        values: what the outermost dict holds under texts; see `PickleContent.value` for what that may be.
+    """
+
+    tensors: dict[str, StoredTensor]
+    values: dict[str, object]
+
+
 def read_torch(file: MappedFile) -> dict[str, StoredTensor]:
-    """Return where the tensors of `file` lie, under the names that lead to them, joined by dots.
+    """Return the tensors of `read_torch_content`."""
+    return read_torch_content(file).tensors
+
+
+def read_torch_content(file: MappedFile) -> FileContent:
+    """Return what `file` holds; no numbers of its tensors are read.
 
     Raises:
         UnsafeFileError: a pickle in it names something that is not model data; nothing of it was run.
@@ -57,7 +75,10 @@ def read_torch(file: MappedFile) -> dict[str, StoredTensor]:
     else:
         content, find_block = _read_legacy(file)
     weights = _state_dict(content)
-    return {name: _locate(file, name, record, find_block(record.storage)) for name, record in _tensors(weights)}
+    return FileContent(
+        tensors={name: _locate(file, name, record, find_block(record.storage)) for name, record in _tensors(weights)},
+        values={name: value for name, value in _entries(content) if isinstance(name, str)},
+    )
 
 
 def _state_dict(content: object) -> object:

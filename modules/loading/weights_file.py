@@ -6,7 +6,7 @@ from pathlib import Path
 from modules.core.errors import ModelFileError
 from modules.loading.mapped import MappedFile, StoredTensor
 from modules.loading.safetensors_file import looks_like_safetensors, read_safetensors
-from modules.loading.torch_file import looks_like_torch, read_torch
+from modules.loading.torch_file import FileContent, looks_like_torch, read_torch_content
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,12 @@ _OTHER_CONTENT = (
 
 
 def open_weights(path: Path) -> dict[str, StoredTensor]:
-    """Return the tensors of a `.safetensors` or `torch.save` file by name. No numbers are read yet.
+    """Return the tensors of `open_content`."""
+    return open_content(path).tensors
+
+
+def open_content(path: Path) -> FileContent:
+    """Return what a `.safetensors` or `torch.save` file holds. No numbers of tensors are read yet.
 
     Raises:
         UnsafeFileError: a pickle that refers to more than data; nothing of it was run.
@@ -40,8 +45,8 @@ def open_weights(path: Path) -> dict[str, StoredTensor]:
             "“%s” is a %s file in spite of its ending. It is loaded; its right ending is %s.", path.name, kind, ending
         )
     if is_safetensors:
-        return read_safetensors(file)
+        return FileContent(tensors=read_safetensors(file), values={})
     if looks_like_torch(start):
-        return read_torch(file)
+        return read_torch_content(file)
     kind = next((kind for magic, kind in _OTHER_CONTENT if start.startswith(magic)), "no model, or a damaged one")
     raise ModelFileError(f"“{path.name}” is {kind}. A checkpoint is a .safetensors or .ckpt file.")

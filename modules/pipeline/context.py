@@ -8,11 +8,14 @@ from modules.core.cancellation import CancelToken
 from modules.core.events import ImageReady, JobEvent, ModelLoading, Preview, Progress
 from modules.core.job import Job
 from modules.core.paths import Paths
-from modules.core.results import GeneratedImage
+from modules.core.results import EmbeddingInfo, GeneratedImage
 from modules.core.settings import Settings
 from modules.families.base import LoadedModel
 from modules.library.checkpoints import CheckpointFile
+from modules.loading.cache import Keep
+from modules.pipeline.add_ons import AddOns
 from modules.pipeline.text_cache import TextCache
+from modules.pipeline.vaes import OtherVae
 
 Emit = Callable[[JobEvent], None]
 
@@ -25,11 +28,13 @@ class Loaded:
         file: the checkpoint.
         model: the model.
         texts: what its text encoders have made of texts.
+        vae: what the model has in place of the checkpoint's own VAE, None for that.
     """
 
     file: CheckpointFile
     model: LoadedModel
     texts: TextCache
+    vae: OtherVae | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,12 +46,19 @@ class RunContext:
         paths: folders.
         emit: where events go.
         token: checked between stages.
-        load: gets the checkpoint of a name, or that of the settings for None.
+        load: gets the checkpoint of a name.
         find: finds a checkpoint by its name, without loading it.
+        add_ons: what prompts may name.
+        keep: which checkpoints stay in memory.
         notes: sentences for the person, collected on the way.
         images: finished pictures, in order.
         checkpoint: the file whose model is used, once it is loaded.
+        sampled_by: the model that made the last step, None before the first one.
+        embeddings: what there is to be told of them, if that was asked for.
         padded: prompts and negative prompts were not equally long and were made so.
+        vae_tiled: autoencoders work in tiles, because memory was short.
+        lora_hashes: of the adapters that were used, by their names in the prompt.
+        ti_hashes: what the infotext says of the embeddings that the first pass was told by.
         started: `time.monotonic()` at the start.
     """
 
@@ -54,13 +66,19 @@ class RunContext:
     paths: Paths
     emit: Emit
     token: CancelToken
-    load: Callable[["RunContext", str | None], Loaded]
+    load: Callable[["RunContext", str], Loaded]
     find: Callable[[str], CheckpointFile]
+    add_ons: AddOns
+    keep: Keep = field(default_factory=Keep)
     notes: list[str] = field(default_factory=list[str])
     images: list[GeneratedImage] = field(default_factory=list[GeneratedImage])
     checkpoint: CheckpointFile | None = None
     sampled_by: LoadedModel | None = None
+    embeddings: tuple[EmbeddingInfo, ...] = ()
     padded: bool = False
+    vae_tiled: bool = False
+    lora_hashes: dict[str, str] = field(default_factory=dict[str, str])
+    ti_hashes: str = ""
     started: float = field(default_factory=time.monotonic)
 
     @property

@@ -1,13 +1,17 @@
 """What an infotext says of a picture: the request, the settings and what was found out on the way."""
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
+
+import torch
 
 from modules.core.parameters import Generation, HiresFix, Img2Img, Inpaint, Txt2Img
 from modules.core.samplers import AUTOMATIC, UNIFORM, SamplerInfo, find_sampler
 from modules.core.settings import Settings
 from modules.core.version import INFOTEXT_VERSION
 from modules.families.base import LoadedModel
+from modules.families.vae import name_of
 from modules.imaging.generation_fields import (
     GenerationFields,
     HiresFields,
@@ -19,6 +23,7 @@ from modules.imaging.infotext_fields import without_defaults, write_generation
 from modules.library.checkpoints import CheckpointFile
 from modules.pipeline.passes import effective_eta, effective_scheduler, schedule_options
 from modules.pipeline.prompts import Prompts
+from modules.pipeline.vaes import OtherVae
 from modules.sampling.schedules import schedule_fields
 
 Part = HiresFields | MaskFields | SamplingFields | SoftInpaintingFields
@@ -51,12 +56,24 @@ class Subject:
         seed: of the picture.
         subseed: variation seed of the picture.
         padded: its prompt and its negative prompt were not equally long and were made so.
+        init_image_hash: of the picture it was made from, if that was saved.
+        lora_hashes: of the adapters that were used, by their names in the prompt.
+        ti_hashes: of the embeddings.
+        vae: what was used in place of the checkpoint's own.
+        vae_precision: number format to which the autoencoder was changed because it overflowed.
+        vae_tiled: the autoencoder worked in tiles.
     """
 
     prompts: Prompts
     seed: int
     subseed: int
     padded: bool = False
+    init_image_hash: str | None = None
+    lora_hashes: Mapping[str, str] = field(default_factory=dict[str, str])
+    ti_hashes: str = ""
+    vae: OtherVae | None = None
+    vae_precision: torch.dtype | None = None
+    vae_tiled: bool = False
 
 
 def schedule_label(settings: Settings, sampler: str, scheduler: str) -> str:
@@ -105,6 +122,8 @@ def generation_fields(
         size=described.size,
         model_hash=checkpoint.shorthash if settings.add_model_hash_to_info else None,
         model=checkpoint.model_name if settings.add_model_name_to_info else None,
+        vae_hash=subject.vae.shorthash if subject.vae and settings.add_vae_hash_to_info else None,
+        vae=subject.vae.name if subject.vae and settings.add_vae_name_to_info else None,
         subseed=subject.subseed,
         subseed_strength=request.subseed_strength,
         seed_resize_from=(request.seed_resize_from_width, request.seed_resize_from_height),
@@ -112,14 +131,19 @@ def generation_fields(
         inpainting_mask_weight=settings.inpainting_mask_weight if model.extra_channels == "mask" else None,
         clip_skip=settings.CLIP_stop_at_last_layers,
         ensd=settings.eta_noise_seed_delta if info.uses_ensd and eta else None,
+        init_image_hash=subject.init_image_hash,
         rng=settings.randn_source,
         s_min_uncond=settings.s_min_uncond if request.s_min_uncond is None else request.s_min_uncond,
         tiling=settings.tiling if request.tiling is None else request.tiling,
         soft=_soft(request),
         hires=_hires(request, settings, subject.prompts, described),
         mask=_mask(request),
+        lora_hashes=_lora_hashes(subject) if settings.lora_add_hashes_to_infotext else None,
+        ti_hashes=subject.ti_hashes or None if settings.textual_inversion_add_hashes_to_infotext else None,
         initial_noise_multiplier=_noise_multiplier(request, settings) if edits else None,
         extra_noise=settings.img2img_extra_noise if edits or second_pass else None,
+        vae_precision=name_of(subject.vae_precision) if subject.vae_precision else None,
+        vae_tiling=subject.vae_tiled,
         downcast_alphas=settings.use_downcasted_alpha_bar,
         noise_schedule=settings.sd_noise_schedule,
         emphasis=settings.emphasis,
@@ -131,6 +155,12 @@ def generation_fields(
         sampling=_sampling(request, settings, info, model, padded=subject.padded),
         version=INFOTEXT_VERSION if settings.add_version_to_infotext else None,
     )
+
+
+def _lora_hashes(subject: Subject) -> str | None:
+    """Return "name: hash, …" in A1111's form, which cannot say colons and commas of names."""
+    said = [f"{name.replace(':', '').replace(',', '')}: {digits}" for name, digits in subject.lora_hashes.items()]
+    return ", ".join(said) or None
 
 
 def _plain(group: Group) -> Group:

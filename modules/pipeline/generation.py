@@ -7,14 +7,15 @@ from PIL import Image
 from torch import Tensor
 
 from modules.core.cancellation import CancelToken
-from modules.core.errors import Interrupted, Skipped
+from modules.core.errors import Interrupted, OutputError, Skipped
 from modules.core.parameters import Generation
 from modules.core.settings import Settings
+from modules.families.base import LoadedModel
 from modules.pipeline.batches import Batch, batches
 from modules.pipeline.context import Loaded, RunContext
 from modules.pipeline.decode import decode_picture
 from modules.pipeline.describe import Described, Subject, infotext
-from modules.pipeline.output import deliver, deliver_grid, deliver_mask
+from modules.pipeline.output import Companion, Overview, deliver, deliver_companion, save_unfinished
 from modules.pipeline.prompts import PromptPair, Prompts
 from modules.pipeline.watch import StepWatch
 
@@ -40,17 +41,28 @@ class Making:
         """The job's settings."""
         return self.context.settings
 
+    @property
+    def decoded_by(self) -> LoadedModel:
+        """The model whose autoencoder makes pictures of latents: the one that made the last step of them."""
+        return self.context.sampled_by or self.loaded.model
+
     def pairs(self, pair: PromptPair) -> list[PromptPair]:
         """Return the prompts of each picture of a batch."""
         return [pair] * self.request.batch_size
 
-    def infotext(self, batch: Batch, number: int, described: Described) -> str:
+    def infotext(self, batch: Batch, number: int, described: Described, *, init_image_hash: str | None = None) -> str:
         """Return the infotext of one picture of a batch."""
         subject = Subject(
             prompts=self.prompts,
             seed=batch.seeds[number],
             subseed=batch.subseeds[number],
             padded=self.context.padded,
+            init_image_hash=init_image_hash,
+            lora_hashes=self.context.lora_hashes,
+            ti_hashes=self.context.ti_hashes,
+            vae=self.loaded.vae,
+            vae_precision=self.decoded_by.vae.changed_to,
+            vae_tiled=self.context.vae_tiled,
         )
         return infotext(self.request, self.settings, self.loaded.file, self.loaded.model, subject, described)
 
@@ -61,11 +73,15 @@ class Finished:
 
     Attributes:
         picture: RGB.
-        masks: what else is shown and saved with it.
+        uncorrected: the same before its colours were corrected, if that is to be saved.
+        companions: what else is shown or saved with it.
+        init_image_hash: of the picture it was made from, if that was saved.
     """
 
     picture: Image.Image
-    masks: tuple[Image.Image, ...] = ()
+    uncorrected: Image.Image | None = None
+    companions: tuple[Companion, ...] = ()
+    init_image_hash: str | None = None
 
 
 class Method(Protocol):
@@ -103,15 +119,16 @@ def run_batches(making: Making, method: Method) -> None:
         OutputError: a picture cannot be written.
     """
     context, request = making.context, making.request
+    overview = Overview(context, request)
     for batch in batches(request):
         try:
-            _run_batch(making, method, batch)
+            _run_batch(making, method, batch, overview)
         except Skipped:
             context.note(f"Batch {batch.index + 1} of {request.batch_count} was skipped.")
-    deliver_grid(context, request)
+    overview.deliver()
 
 
-def _run_batch(making: Making, method: Method, batch: Batch) -> None:
+def _run_batch(making: Making, method: Method, batch: Batch, overview: Overview) -> None:
     """Sample the pictures of one batch together, then decode and deliver them one by one."""
     context = making.context
     context.token.begin_batch()
@@ -122,29 +139,54 @@ def _run_batch(making: Making, method: Method, batch: Batch) -> None:
         latents = method.sample(batch, watch)
     except (Interrupted, Skipped):
         if making.settings.save_incomplete_images and watch.denoised is not None:
-            _deliver_batch(making, method, batch, watch.denoised, CancelToken())
+            _deliver_batch(making, method, batch, watch.denoised, CancelToken(), overview)
         raise
     watch.decoding()
-    _deliver_batch(making, method, batch, latents, context.token)
+    _deliver_batch(making, method, batch, latents, context.token, overview)
 
 
-def _deliver_batch(making: Making, method: Method, batch: Batch, latents: Tensor, token: CancelToken) -> None:
-    """Decode and deliver the pictures of a batch, as long as `token` allows."""
+def _deliver_batch(
+    making: Making, method: Method, batch: Batch, latents: Tensor, token: CancelToken, overview: Overview
+) -> None:
+    """Decode and deliver the pictures of a batch, as long as `token` allows.
+
+    When one cannot be written the others are delivered all the same: they are sampled already.
+    """
+    failures: list[OutputError] = []
     for number in range(len(latents)):
         token.check_interrupted()
         finished = method.finish(
-            decode_picture(making.context.sampled_by or making.loaded.model, latents[number : number + 1]),
+            decode_picture(making.context, making.decoded_by, latents[number : number + 1], token),
             number,
             latents,
         )
+        text = making.infotext(batch, number, method.describe(), init_image_hash=finished.init_image_hash)
+        try:
+            _deliver(making, batch, number, finished, text)
+        except OutputError as error:
+            making.context.note(str(error))  # also told when the job is interrupted before it fails
+            failures.append(error)
+        overview.add(finished.picture)
+    if failures:
+        raise failures[0]
+
+
+def _deliver(making: Making, batch: Batch, number: int, finished: Finished, infotext: str) -> None:
+    """Save and report a picture and what goes with it, numbered in A1111's order."""
+    context, request, seed = making.context, making.request, batch.seeds[number]
+    try:
+        if finished.uncorrected is not None:
+            stem = f"{seed}-before-color-correction"
+            save_unfinished(context, request, finished.uncorrected, infotext, stem=stem)
+    finally:  # the picture is reported whatever becomes of its earlier stage
         deliver(
-            making.context,
-            making.request,
+            context,
+            request,
             finished.picture,
-            infotext=making.infotext(batch, number, method.describe()),
+            infotext=infotext,
             prompts=making.prompts.first,
-            seed=batch.seeds[number],
+            seed=seed,
             subseed=batch.subseeds[number],
         )
-        for mask in finished.masks:
-            deliver_mask(making.context, mask)
+    for companion in finished.companions:
+        deliver_companion(context, request, companion)

@@ -19,7 +19,7 @@ from modules.pipeline.decode import decode_picture
 from modules.pipeline.describe import Described
 from modules.pipeline.generation import Making
 from modules.pipeline.image_conditioning import edited_pictures, masked_pictures, nothing_to_keep
-from modules.pipeline.output import save_beside
+from modules.pipeline.output import save_unfinished, saves
 from modules.pipeline.passes import Pass, model_calls, run_pass
 from modules.pipeline.pictures import encode_pictures, open_picture, to_tensor
 from modules.pipeline.prompts import Calls
@@ -79,7 +79,7 @@ class SecondPass:
         watch.next_pass(self._request.steps)
         upscaled = self._size.upscaled_height, self._size.upscaled_width
         if self._hires.upscaler in LATENT_MODES:
-            if self._making.settings.save_images_before_highres_fix:
+            if self._keeps_first_pass:
                 self._decoded(latents, batch)
             mode, antialias = _INTERPOLATIONS[self._hires.upscaler]
             cells = [side // self._making.loaded.model.latent_format.downscale for side in upscaled]
@@ -93,23 +93,27 @@ class SecondPass:
         if self._hires.upscaler not in LATENT_MODES:
             return self._pass_over([image] * len(batch.seeds), batch, watch)
         fitted = resize_image(image, *self.first_size, ResizeMode.JUST_RESIZE)
-        latents = encode_pictures(self._making.loaded.model, to_tensor([fitted], self._making.loaded.model))
+        context, model = self._making.context, self._making.loaded.model
+        latents = encode_pictures(context, model, to_tensor([fitted], model))
         return self.run(latents.expand(len(batch.seeds), -1, -1, -1), batch, watch)
 
     def _decoded(self, latents: Tensor, batch: Batch) -> list[Image.Image]:
         """Decode the first pass, and save it if the settings say so."""
-        making = self._making
+        making, context = self._making, self._making.context
         pictures: list[Image.Image] = []
         for number in range(len(latents)):
-            making.context.token.check_interrupted()
-            pictures.append(
-                decode_picture(making.context.sampled_by or making.loaded.model, latents[number : number + 1])
-            )
-            if making.settings.save_images_before_highres_fix:
+            context.token.check_interrupted()
+            pictures.append(decode_picture(context, making.decoded_by, latents[number : number + 1], context.token))
+            if self._keeps_first_pass:
                 text = making.infotext(batch, number, Described(size=self.first_size))
                 stem = f"{batch.seeds[number]}-before-highres-fix"
-                save_beside(making.context, self._request, pictures[-1], text, stem=stem)
+                save_unfinished(making.context, self._request, pictures[-1], text, stem=stem)
         return pictures
+
+    @property
+    def _keeps_first_pass(self) -> bool:
+        making = self._making
+        return making.settings.save_images_before_highres_fix and saves(making.context, self._request)
 
     def _pass_over(self, pictures: Sequence[Image.Image], batch: Batch, watch: StepWatch) -> Tensor:
         """Enlarge pictures, encode them and run the pass."""
@@ -117,7 +121,7 @@ class SecondPass:
         size = self._size.upscaled_width, self._size.upscaled_height
         large = [resize_image(picture, *size, ResizeMode.JUST_RESIZE, upscaler) for picture in pictures]
         shown = to_tensor(large, model)
-        return self._pass(encode_pictures(model, shown), shown, batch, watch)
+        return self._pass(encode_pictures(self._making.context, model, shown), shown, batch, watch)
 
     def _pass(self, latents: Tensor, shown: Tensor | None, batch: Batch, watch: StepWatch) -> Tensor:
         making, request, hires = self._making, self._request, self._hires
@@ -127,6 +131,7 @@ class SecondPass:
         width, height = self.final_size
         this = Pass(
             pairs=making.pairs(making.prompts.hires),
+            read_with=making.prompts.first.positive if making.settings.hires_fix_use_firstpass_conds else None,
             calls=Calls(first=model_calls(request.sampler, request.steps), hires=model_calls(sampler, self.steps)),
             width=width,
             height=height,
@@ -147,15 +152,15 @@ class SecondPass:
 
     def _concat(self, shown: Tensor | None) -> Tensor | None:
         """Return what a model with extra channels is shown, cut to the window."""
-        model, (rows, columns) = self._making.loaded.model, self._size.window
+        context, model, (rows, columns) = self._making.context, self._making.loaded.model, self._size.window
         if model.extra_channels is None:
             return None
         if shown is None:
-            return nothing_to_keep(model, *self.final_size)
+            return nothing_to_keep(context, model, *self.final_size)
         if model.extra_channels == "picture":
-            return edited_pictures(model, shown)[:, :, rows, columns]
+            return edited_pictures(context, model, shown)[:, :, rows, columns]
         weight = self._making.settings.inpainting_mask_weight
-        return masked_pictures(model, shown, None, weight)[:, :, rows, columns]
+        return masked_pictures(context, model, shown, None, weight)[:, :, rows, columns]
 
 
 def _size(making: Making, request: Txt2Img, hires: HiresFix) -> HiresSize:

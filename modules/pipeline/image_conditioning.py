@@ -8,6 +8,8 @@ from torch import Tensor
 
 from modules.conditioning.conditioning import Conditioning
 from modules.families.base import LoadedModel
+from modules.pipeline.context import RunContext
+from modules.pipeline.pictures import encode_pictures
 from modules.sampling.denoiser import Told, WeightedPrompt
 from modules.sampling.timeline import Timeline
 
@@ -31,7 +33,7 @@ def with_concat(told: Told[Conditioning], concat: Tensor, *, edits: bool) -> Tol
     return replace(told, prompts=prompts, negatives=negatives, without_picture=without)
 
 
-def nothing_to_keep(model: LoadedModel, width: int, height: int) -> Tensor | None:
+def nothing_to_keep(context: RunContext, model: LoadedModel, width: int, height: int) -> Tensor | None:
     """Return what a network is shown that makes a picture of `width` × `height` px from nothing, None for most.
 
     An inpainting model sees a mask that covers all, and the latent of a grey picture under it.
@@ -41,14 +43,17 @@ def nothing_to_keep(model: LoadedModel, width: int, height: int) -> Tensor | Non
     side = model.latent_format.downscale
     if model.extra_channels == "picture":
         return torch.zeros(1, model.latent_format.channels, height // side, width // side, device=model.device)
-    grey = model.encode(torch.zeros(1, 3, height, width, device=model.device))
+    grey = encode_pictures(context, model, torch.zeros(1, 3, height, width, device=model.device))
     return torch.cat((torch.ones_like(grey[:, :1]), grey), dim=1)
 
 
-def masked_pictures(model: LoadedModel, pictures: Tensor, mask: Tensor | None, strength: float) -> Tensor:
+def masked_pictures(
+    context: RunContext, model: LoadedModel, pictures: Tensor, mask: Tensor | None, strength: float
+) -> Tensor:
     """Return what an inpainting model is shown: the mask and the latents of what it leaves [B,1+C,h,w].
 
     Args:
+        context: the job's.
         model: an inpainting model.
         pictures: [B,3,H,W] in -1..1.
         mask: [1,1,H,W], 0..1, 1 is made anew; None where all is.
@@ -57,14 +62,14 @@ def masked_pictures(model: LoadedModel, pictures: Tensor, mask: Tensor | None, s
     if mask is None:
         mask = pictures.new_ones(1, 1, *pictures.shape[-2:])
     left = torch.lerp(pictures, pictures * (1 - mask), strength)
-    latents = torch.cat([model.encode(picture[None]) for picture in left])
+    latents = encode_pictures(context, model, left)
     small = F.interpolate(mask, size=latents.shape[-2:])
     return torch.cat((small.expand(len(latents), -1, -1, -1), latents), dim=1)
 
 
-def edited_pictures(model: LoadedModel, pictures: Tensor) -> Tensor:
+def edited_pictures(context: RunContext, model: LoadedModel, pictures: Tensor) -> Tensor:
     """Return what an InstructPix2Pix model is shown of pictures [B,3,H,W] in -1..1: their latents, not scaled."""
-    return torch.cat([model.encode(picture[None]) for picture in pictures]) / model.latent_format.scale
+    return encode_pictures(context, model, pictures) / model.latent_format.scale
 
 
 def _shown(timeline: Timeline[Conditioning], concat: Tensor) -> Timeline[Conditioning]:

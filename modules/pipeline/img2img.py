@@ -1,5 +1,6 @@
 """img2img and inpainting: pictures → latents with noise → latents → pictures."""
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -7,6 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from modules.core.parameters import Img2Img, Inpaint
+from modules.core.settings import Settings
 from modules.families.base import LoadedModel
 from modules.imaging.colour_correction import correct_colours
 from modules.imaging.inpaint import (
@@ -17,6 +19,7 @@ from modules.imaging.inpaint import (
     MaskOptions,
     prepare_img2img,
 )
+from modules.imaging.metadata import read_parameters
 from modules.imaging.overlay import masked_part, paste_back
 from modules.imaging.resize import ResizeMode
 from modules.imaging.soft_inpainting import SoftOverlay, soft_overlays
@@ -28,6 +31,7 @@ from modules.pipeline.generation import Finished, Making, run_batches
 from modules.pipeline.image_conditioning import edited_pictures, masked_pictures
 from modules.pipeline.limits import check_memory
 from modules.pipeline.network_modes import network_modes
+from modules.pipeline.output import Companion, save_init_picture
 from modules.pipeline.passes import Pass, model_calls, run_pass
 from modules.pipeline.pictures import encode_pictures, open_picture, to_tensor
 from modules.pipeline.prompts import Calls, merged_prompts
@@ -63,7 +67,7 @@ def run_img2img(context: RunContext, loaded: Loaded, request: Img2Img) -> None:
         UnknownName: there is no such refiner.
     """
     making = Making(context=context, loaded=loaded, request=request, prompts=merged_prompts(context, request))
-    check_memory(loaded.model, request.width, request.height, request.batch_size)
+    check_memory(context, loaded.model, request.width, request.height, request.batch_size)
     with network_modes(loaded.model, request, context.settings):
         run_batches(making, _FromPictures(making, request))
 
@@ -76,7 +80,14 @@ class _FromPictures:
         self._making = making
         self._request = request
         self._refiner = find_refiner(making.context, request)
-        self._pictures = _prepared(making, request)
+        originals = _opened(request)
+        self._pictures = _prepared(making, request, originals)
+        self._init_hashes: list[str | None] = [None]
+        if making.settings.save_init_img:
+            self._init_hashes = [
+                save_init_picture(making.context, original, read_parameters(picture.data))
+                for original, picture in zip(originals, request.images, strict=True)
+            ]
         self._latents, self._concat = self._encoded(making.loaded.model)
         self._soft: tuple[Tensor, tuple[SoftOverlay, ...]] | None = None
         if self._pictures.note:
@@ -111,20 +122,25 @@ class _FromPictures:
     def finish(self, picture: Image.Image, number: int, latents: Tensor) -> Finished:
         """See `Method`."""
         settings, inpainting = self._making.settings, self._pictures.inpainting
+        uncorrected, init_hash = None, self._init_hashes[number % len(self._init_hashes)]
         if settings.img2img_color_correction:
+            uncorrected = picture if settings.save_images_before_color_correction else None
             picture = correct_colours(picture, self._pictures.pictures[number % len(self._pictures.pictures)])
         if inpainting is None:
-            return Finished(picture=picture)
+            return Finished(picture=picture, uncorrected=uncorrected, init_image_hash=init_hash)
         mask, overlay = inpainting.overlay_mask, inpainting.overlays[number % len(inpainting.overlays)]
         if soft := self._soft_overlay(inpainting, number, latents):
             mask, overlay = soft.mask, soft.overlay
-        pasted = paste_back(picture, overlay if settings.overlay_inpaint else None, inpainting.region, self._upscaler)
-        masks: list[Image.Image] = []
-        if settings.return_mask:
-            masks.append(mask)
-        if settings.return_mask_composite:
-            masks.append(masked_part(pasted.repainted, mask))
-        return Finished(picture=pasted.picture, masks=tuple(masks))
+        over = overlay if settings.overlay_inpaint else None
+        pasted = paste_back(picture, over, inpainting.region, self._upscaler)
+        if uncorrected is not None:
+            uncorrected = paste_back(uncorrected, over, inpainting.region, self._upscaler).picture
+        return Finished(
+            picture=pasted.picture,
+            uncorrected=uncorrected,
+            companions=_companions(settings, pasted.repainted, mask),
+            init_image_hash=init_hash,
+        )
 
     def describe(self) -> Described:
         """See `Method`."""
@@ -136,18 +152,18 @@ class _FromPictures:
 
     def _encoded(self, model: LoadedModel) -> tuple[Tensor, Tensor | None]:
         """Return the latents to begin with [1 or B,C,h,w], and what models with extra channels are shown."""
-        request, inpainting = self._request, self._pictures.inpainting
+        context, request, inpainting = self._making.context, self._request, self._pictures.inpainting
         shown = to_tensor(self._pictures.pictures, model)
-        latents = encode_pictures(model, shown)
+        latents = encode_pictures(context, model, shown)
         cells = [side // model.latent_format.downscale for side in (request.height, request.width)]
         if list(latents.shape[-2:]) != cells:  # latent upscale
             latents = torch.nn.functional.interpolate(latents, size=cells, mode="bilinear")
         concat = None
         if model.extra_channels == "picture":
-            concat = edited_pictures(model, shown)
+            concat = edited_pictures(context, model, shown)
         elif model.extra_channels == "mask":
             mask = None if inpainting is None else _mask_tensor(inpainting, request, model)
-            concat = masked_pictures(model, shown, mask, self._making.settings.inpainting_mask_weight)
+            concat = masked_pictures(context, model, shown, mask, self._making.settings.inpainting_mask_weight)
         if concat is not None and list(concat.shape[-2:]) != cells:
             concat = torch.nn.functional.interpolate(concat, size=cells, mode="bilinear")
         return self._with_content(latents, model), concat
@@ -203,12 +219,27 @@ class _FromPictures:
         return self._soft[1][number]
 
 
-def _prepared(making: Making, request: Img2Img) -> Img2ImgPictures:
-    settings = making.settings
-    images = [
+def _opened(request: Img2Img) -> list[Image.Image]:
+    return [
         open_picture(picture, f"Picture {number}" if len(request.images) > 1 else "The picture")
         for number, picture in enumerate(request.images, 1)
     ]
+
+
+def _companions(settings: Settings, repainted: Image.Image, mask: Image.Image) -> tuple[Companion, ...]:
+    """Return the masks that the settings ask for."""
+    companions: list[Companion] = []
+    if settings.return_mask or settings.save_mask:
+        companions.append(Companion(picture=mask, name="mask", shown=settings.return_mask, saved=settings.save_mask))
+    if settings.return_mask_composite or settings.save_mask_composite:
+        part = masked_part(repainted, mask)
+        shown, saved = settings.return_mask_composite, settings.save_mask_composite
+        companions.append(Companion(picture=part, name="mask-composite", shown=shown, saved=saved))
+    return tuple(companions)
+
+
+def _prepared(making: Making, request: Img2Img, images: Sequence[Image.Image]) -> Img2ImgPictures:
+    settings = making.settings
     options = Img2ImgOptions(
         width=request.width,
         height=request.height,

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,7 +18,7 @@ from modules.families.base import LoadedModel
 from modules.pipeline.batches import Batch
 from modules.pipeline.context import Loaded, RunContext
 from modules.pipeline.image_conditioning import with_concat
-from modules.pipeline.prompts import Calls, PromptPair, told
+from modules.pipeline.prompts import Calls, PromptPair, find_add_ons, told
 from modules.sampling.denoiser import GuidanceOptions, GuidedDenoiser, Network, Refinement, Told
 from modules.sampling.inpainting import LatentBlend
 from modules.sampling.loop import Beginning, Run, SamplingPlan, StepHook, sample
@@ -33,7 +34,8 @@ class Pass:
     """What is special to one pass of a request.
 
     Attributes:
-        pairs: prompts of each picture of the batch.
+        pairs: prompts of each picture of the batch; as in A1111, those of the first one say which add-ons are used.
+        read_with: the prompt by whose add-ons texts are read, None for the first picture's own.
         calls: model calls, by which prompts count.
         width: px.
         height: px.
@@ -49,6 +51,7 @@ class Pass:
     """
 
     pairs: Sequence[PromptPair]
+    read_with: str | None = None
     calls: Calls
     width: int
     height: int
@@ -81,24 +84,33 @@ def run_pass(
     settings, model, info = context.settings, loaded.model, find_sampler(this.sampler)
     context.sampled_by = model
     levels = levels_of_run(settings, model, info)
-    denoiser = GuidedDenoiser(
-        network_of(model, levels),
-        _told(context, loaded, this),
-        _guidance(request, settings, this),
-        _refinement(context, loaded, request, this) if this.refines else None,
-    )
-    return sample(
-        Run(
-            denoise=denoiser,
-            plan=plan_of(request, settings, this, model),
-            levels=levels,
-            noise=noise_of(request, settings, batch, this, model),
-            on_step=watch,
-            beginning=this.beginning,
-            blend=this.blend,
-            token=context.token,
+    said = _told(context, loaded, this)
+    with ExitStack() as changed:
+        _apply(context, loaded, this, changed)
+        denoiser = GuidedDenoiser(
+            network_of(model, levels),
+            said,
+            _guidance(request, settings, this),
+            _refinement(context, loaded, request, this, changed) if this.refines else None,
         )
-    )
+        return sample(
+            Run(
+                denoise=denoiser,
+                plan=plan_of(request, settings, this, model),
+                levels=levels,
+                noise=noise_of(request, settings, batch, this, model),
+                on_step=watch,
+                beginning=this.beginning,
+                blend=this.blend,
+                token=context.token,
+            )
+        )
+
+
+def _apply(context: RunContext, loaded: Loaded, this: Pass, changed: ExitStack) -> None:
+    """Change a model by the add-ons of a pass until `changed` is closed."""
+    active = find_add_ons(context, loaded, this.pairs[0].positive)
+    changed.enter_context(context.add_ons.applied(loaded.model, active, context.token))
 
 
 def noise_of(request: Generation, settings: Settings, batch: Batch, this: Pass, model: LoadedModel) -> ImageNoise:
@@ -219,7 +231,9 @@ def picture_facts(settings: Settings, width: int, height: int) -> PictureFacts:
 
 def _told(context: RunContext, loaded: Loaded, this: Pass) -> Told[Conditioning]:
     facts = picture_facts(context.settings, this.width, this.height)
-    said = told(context, loaded, this.pairs, this.calls, facts)
+    active = find_add_ons(context, loaded, this.pairs[0].positive if this.read_with is None else this.read_with)
+    with context.add_ons.applied(loaded.model, active, context.token):
+        said = told(context, loaded, this.pairs, this.calls, facts, active)
     return (
         said if this.concat is None else with_concat(said, this.concat, edits=loaded.model.extra_channels == "picture")
     )
@@ -239,8 +253,17 @@ def _guidance(request: Generation, settings: Settings, this: Pass) -> GuidanceOp
 
 
 def _refinement(
-    context: RunContext, loaded: Loaded, request: Generation, this: Pass
+    context: RunContext, loaded: Loaded, request: Generation, this: Pass, changed: ExitStack
 ) -> Refinement[Conditioning] | None:
+    """Return when the refiner takes over, and how; None without one.
+
+    Args:
+        context: the job's.
+        loaded: the model that begins.
+        request: names the refiner.
+        this: the pass.
+        changed: holds the changes of the model that works.
+    """
     refiner, settings, info = request.refiner, context.settings, find_sampler(this.sampler)
     if refiner is None or refiner.switch_at >= 1:
         return None
@@ -255,8 +278,12 @@ def _refinement(
         return (trained - 1 - t) / trained >= refiner.switch_at
 
     def load() -> tuple[Network[Conditioning], Told[Conditioning]]:
+        # Before another model takes its place in memory, the first one must be itself again.
+        changed.close()
         other = context.load(context, refiner.checkpoint)
         context.sampled_by = other.model
-        return network_of(other.model, levels_of_run(settings, other.model, info)), _told(context, other, this)
+        said = _told(context, other, this)
+        _apply(context, other, this, changed)
+        return network_of(other.model, levels_of_run(settings, other.model, info)), said
 
     return Refinement(due=due, load=load)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ from modules.core.errors import InvalidRequest
 from modules.core.parameters import Picture
 from modules.families.base import LoadedModel
 from modules.imaging.metadata import FORMATS
+from modules.pipeline.context import RunContext
+from modules.pipeline.vae_fallbacks import with_fallbacks
 
 MAX_PICTURE_PIXELS = 100_000_000
 
@@ -47,6 +50,17 @@ def to_tensor(pictures: Sequence[Image.Image], model: LoadedModel) -> Tensor:
     return torch.tensor(np.moveaxis(stacked, -1, 1), device=model.device) * 2 - 1
 
 
-def encode_pictures(model: LoadedModel, pictures: Tensor) -> Tensor:
-    """Return the latents [N,C,H/8,W/8] of pictures [N,3,H,W] in -1..1; encoded one by one, which takes less memory."""
-    return torch.cat([model.encode(picture[None]) for picture in pictures])
+def encode_pictures(context: RunContext, model: LoadedModel, pictures: Tensor) -> Tensor:
+    """Return the latents [N,C,H/8,W/8] of pictures [N,3,H,W] in -1..1; encoded one by one, which takes less memory.
+
+    Args:
+        context: the job's, which is told of an autoencoder that cannot do it as usual.
+        model: for which they are.
+        pictures: their sides are multiples of 8 px.
+
+    Raises:
+        EaselError: the result would be no numbers; see `with_fallbacks`, also for what else is raised.
+    """
+    return torch.cat(
+        [with_fallbacks(context, model, partial(model.encode, picture[None]), context.token) for picture in pictures]
+    )

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modules.adapters.textual_inversion import infotext_hashes
 from modules.conditioning.conditioning import Conditioning, stack
+from modules.conditioning.embeddings import EmbeddingUse
 from modules.conditioning.encode import EncodedText, PictureFacts, TextOptions, condition_texts
 from modules.conditioning.padding import Equalise, like_the_prompt, with_empty_chunks
 from modules.core.errors import InvalidRequest
 from modules.core.parameters import MAX_PROMPT_CHARACTERS, Generation, HiresFix, Txt2Img
 from modules.core.settings import Settings
+from modules.pipeline.add_ons import ActiveAddOns
 from modules.pipeline.context import Loaded, RunContext
 from modules.prompting.comments import strip_comments
 from modules.prompting.composition import split_composition
@@ -20,6 +23,9 @@ from modules.sampling.timeline import Timeline
 
 MAX_SCHEDULED_CHARACTERS = 20 * MAX_PROMPT_CHARACTERS
 """Of all different texts that a prompt becomes while it changes: what is encoded stays in memory."""
+
+MAX_SCHEDULE_WORK = 5_000_000
+"""Characters of a prompt that changes while it is sampled, times model calls: to write so many texts takes a second."""
 
 MAX_PARTS = 100
 """Of a prompt composed with AND: each of them goes through the network with every picture at every step."""
@@ -68,22 +74,73 @@ def merged_prompts(context: RunContext, request: Generation) -> Prompts:
     hires = request.hires if isinstance(request, Txt2Img) and request.hires else HiresFix()
 
     def merged(text: str, additions: Sequence[str]) -> str:
-        whole = apply_styles(text, additions)
+        whole = _with_styles(text, additions)
         return strip_comments(whole) if context.settings.enable_prompt_comments else whole
 
     positive, negative = [style.prompt for style in styles], [style.negative_prompt for style in styles]
-    first = PromptPair(positive=merged(request.prompt, positive), negative=merged(request.negative_prompt, negative))
+    first = PromptPair(
+        positive=_with_networks(merged(request.prompt, positive), context.settings),
+        negative=merged(request.negative_prompt, negative),
+    )
     return Prompts(
         first=first,
         hires=PromptPair(
-            positive=merged(hires.prompt, positive) if hires.prompt else first.positive,
+            positive=_with_networks(merged(hires.prompt, positive), context.settings)
+            if hires.prompt
+            else first.positive,
             negative=merged(hires.negative_prompt, negative) if hires.negative_prompt else first.negative,
         ),
     )
 
 
+def _with_styles(text: str, additions: Sequence[str]) -> str:
+    """Merge the texts of styles into a prompt.
+
+    Raises:
+        InvalidRequest: that makes it too long: a style may repeat the prompt, and so double it each time it is named.
+    """
+    for addition in additions:
+        text = apply_styles(text, [addition])
+        if len(text) > 2 * MAX_PROMPT_CHARACTERS:
+            raise InvalidRequest(
+                f"With styles a prompt has more than {2 * MAX_PROMPT_CHARACTERS:,} characters. Name fewer styles."
+            )
+    return text
+
+
+def _with_networks(prompt: str, settings: Settings) -> str:
+    """Add the networks that the settings want in every prompt, unless the prompt names them itself."""
+    named = {(tag.kind, tag.name) for tag in parse_networks(prompt)[1]}
+    for kind, name in (("hypernet", settings.sd_hypernetwork), ("lora", settings.sd_lora)):
+        if name not in ("", "None") and (kind, name) not in named:
+            prompt += f"<{kind}:{name}:{settings.extra_networks_default_multiplier}>"
+    return prompt
+
+
+def find_add_ons(context: RunContext, loaded: Loaded, prompt: str) -> ActiveAddOns:
+    """Return the add-ons that a prompt names for a model, unless the request wants none; the context hears of them.
+
+    Raises:
+        Interrupted: the job was asked to stop.
+    """
+    request = context.job.request
+    wanted = isinstance(request, Generation) and request.extra_networks
+    active = context.add_ons.find(loaded.model, prompt if wanted else "", context.settings, context.token)
+    # A refiner of another family takes what it can: what was said of the checkpoint's own add-ons is enough.
+    if context.checkpoint is None or context.checkpoint.path == loaded.file.path:
+        for problem in active.problems:
+            context.note(problem)
+    context.lora_hashes.update(active.lora_hashes)
+    return active
+
+
 def told(
-    context: RunContext, loaded: Loaded, pairs: Sequence[PromptPair], calls: Calls, picture: PictureFacts
+    context: RunContext,
+    loaded: Loaded,
+    pairs: Sequence[PromptPair],
+    calls: Calls,
+    picture: PictureFacts,
+    add_ons: ActiveAddOns,
 ) -> Told[Conditioning]:
     """Return what a model is told about a batch of pictures.
 
@@ -93,28 +150,33 @@ def told(
         pairs: the prompts of each picture of the batch.
         calls: of the pass.
         picture: what some families are told beside the prompts; the same for all.
+        add_ons: by which the model is changed at the moment, and the embeddings that texts may name.
 
     Raises:
         InvalidRequest: a prompt changes into too many long texts or has too many parts, or the model has no such layer
             as clip skip asks for.
         Interrupted: the job was asked to stop.
     """
+    reader = _Reader(context, loaded, add_ons)
 
     def timeline(text: str, *, negative: bool) -> Timeline[Conditioning]:
-        encoded = _encoded(context, loaded, text, calls)
+        encoded = reader.read(text, calls)
         return condition_texts(loaded.model.text_encoder, encoded, picture=picture, negative=negative)
 
-    prompts = {pair.positive: _parts(context, pair.positive) for pair in pairs}
+    # In A1111's order, which the infotext's list of embeddings shows.
+    negatives = {text: timeline(text, negative=True) for text in dict.fromkeys(pair.negative for pair in pairs)}
+    prompts = {pair.positive: _parts(pair.positive) for pair in pairs}
     positives = {
         text: tuple(WeightedPrompt(weight=weight, timeline=timeline(part, negative=False)) for part, weight in parts)
         for text, parts in prompts.items()
     }
-    negatives = {text: timeline(text, negative=True) for text in {pair.negative for pair in pairs}}
+    if calls.hires is None and not context.ti_hashes:
+        context.ti_hashes = reader.embedding_hashes()
     return Told(
         prompts=tuple(positives[pair.positive] for pair in pairs),
         negatives=tuple(negatives[pair.negative] for pair in pairs),
         stack=stack,
-        equalise=_equalise(context, loaded, picture),
+        equalise=_equalise(context, loaded, reader, picture),
     )
 
 
@@ -122,6 +184,7 @@ def text_options(settings: Settings) -> TextOptions:
     """Return how the settings want prompts to be read."""
     return TextOptions(
         clip_skip=settings.CLIP_stop_at_last_layers,
+        optional_clip_skip=settings.sdxl_clip_l_skip,
         backtrack=settings.comma_padding_backtrack,
         emphasis=settings.emphasis,
         old_emphasis=settings.use_old_emphasis_implementation,
@@ -138,25 +201,20 @@ def _styles(context: RunContext, request: Generation) -> list[Style]:
     return [known[name] for name in request.styles if name in known]
 
 
-def _parts(context: RunContext, text: str) -> list[tuple[str, float]]:
+def _parts(text: str) -> list[tuple[str, float]]:
     """Take the tags of extra networks out of a prompt and split it at each AND."""
-    text, tags = parse_networks(text)
-    request = context.job.request
-    if tags and isinstance(request, Generation) and request.extra_networks:
-        kinds = ", ".join(sorted({f"<{tag.kind}:…>" for tag in tags}))
-        context.note(f"{kinds}: extra networks are not supported yet; the picture was made without them.")
-    parts = split_composition(text)
+    parts = split_composition(parse_networks(text)[0])
     if len(parts) > MAX_PARTS:
         raise InvalidRequest(f"The prompt joins {len(parts)} parts with AND; {MAX_PARTS} is the limit. Join fewer.")
     return [(part.text, part.weight) for part in parts]
 
 
-def _equalise(context: RunContext, loaded: Loaded, picture: PictureFacts) -> Equalise | None:
+def _equalise(context: RunContext, loaded: Loaded, reader: "_Reader", picture: PictureFacts) -> Equalise | None:
     """Return what the settings want done about prompts of unequal length; the context hears of it when it is done."""
     if context.settings.pad_cond_uncond_v0:
         pad = like_the_prompt
     elif context.settings.pad_cond_uncond:
-        empty = _encoded(context, loaded, "", Calls(first=1))
+        empty = reader.read("", Calls(first=1))
         blank = condition_texts(loaded.model.text_encoder, empty, picture=picture, negative=False).at(0)
         pad = with_empty_chunks(blank)
     else:
@@ -170,12 +228,54 @@ def _equalise(context: RunContext, loaded: Loaded, picture: PictureFacts) -> Equ
     return equalise
 
 
-def _encoded(context: RunContext, loaded: Loaded, text: str, calls: Calls) -> Timeline[EncodedText]:
-    schedule = prompt_schedule(
-        text, calls.first, hires_steps=calls.hires, use_old_scheduling=context.settings.use_old_scheduling
-    )
-    _check_length(schedule)
-    return loaded.texts.encode(schedule, text_options(context.settings), context.token)
+class _Reader:
+    """Reads the texts of a pass with a model's text encoders."""
+
+    def __init__(self, context: RunContext, loaded: Loaded, add_ons: ActiveAddOns) -> None:
+        self._context = context
+        self._loaded = loaded
+        self._add_ons = add_ons
+        self._embeddings: list[EmbeddingUse] = []
+
+    def read(self, text: str, calls: Calls) -> Timeline[EncodedText]:
+        """Return what the encoders make of a text, whose embeddings that cannot be used are noted."""
+        context, add_ons = self._context, self._add_ons
+        _check_work(text, calls)
+        schedule = prompt_schedule(
+            text, calls.first, hires_steps=calls.hires, use_old_scheduling=context.settings.use_old_scheduling
+        )
+        _check_length(schedule)
+        encoded = self._loaded.texts.encode(
+            schedule,
+            text_options(context.settings),
+            context.token,
+            embeddings=add_ons.embeddings,
+            changed_by=add_ons.text_adapters,
+        )
+        use = encoded.values[0].embeddings
+        self._embeddings.append(use)
+        for name in use.unusable:
+            context.note(add_ons.embeddings.problem(name) or "")
+        return encoded
+
+    def embedding_hashes(self) -> str:
+        """Return what the infotext says of the embeddings that all texts named so far."""
+        context, embeddings = self._context, self._add_ons.embeddings
+
+        def hash_of(name: str) -> str | None:
+            path = embeddings.path(name)
+            return None if path is None else context.add_ons.embedding_hash(path, context.token)
+
+        return infotext_hashes((names for use in self._embeddings for names in use.used), hash_of)
+
+
+def _check_work(text: str, calls: Calls) -> None:
+    total = calls.first + (calls.hires or 0)
+    if "[" in text and len(text) * total > MAX_SCHEDULE_WORK:
+        raise InvalidRequest(
+            f"A prompt of {len(text):,} characters with [ ] in it may change at each of {total} model calls, which is "
+            "too much. Shorten it, or ask for fewer steps."
+        )
 
 
 def _check_length(schedule: tuple[PromptStage, ...]) -> None:

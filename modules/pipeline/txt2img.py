@@ -30,7 +30,7 @@ def run_txt2img(context: RunContext, loaded: Loaded, request: Txt2Img) -> None:
     """
     making = Making(context=context, loaded=loaded, request=request, prompts=merged_prompts(context, request))
     method = _FromNoise(making, request)
-    check_memory(loaded.model, *method.largest_size, request.batch_size)
+    check_memory(context, loaded.model, *method.largest_size, request.batch_size)
     with network_modes(loaded.model, request, context.settings):
         run_batches(making, method)
 
@@ -76,7 +76,7 @@ class _FromNoise:
             steps=request.steps,
             cfg_scale=request.cfg_scale,
             refines=self._second is None or passes != "second pass",
-            concat=nothing_to_keep(making.loaded.model, width, height),
+            concat=nothing_to_keep(making.context, making.loaded.model, width, height),
         )
         return run_pass(making.context, making.loaded, request, batch, this, watch)
 

@@ -39,7 +39,8 @@ def split_composition(text: str) -> tuple[ComposedPart, ...]:
 
 
 def _part(text: str, start: int) -> ComposedPart:
-    before, colon, number = text.rpartition(":")
-    if colon and _WEIGHT.fullmatch(number.strip()):
+    before, colon, after = text.rpartition(":")
+    number = after.strip()  # which knows more blanks than `float`
+    if colon and _WEIGHT.fullmatch(number):
         return ComposedPart(text=before.rstrip(), weight=bounded(float(number)), start=start)
     return ComposedPart(text=text.rstrip(), weight=1.0, start=start)

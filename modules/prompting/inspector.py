@@ -1,7 +1,7 @@
 """The prompt inspector: what a prompt becomes on its way to the text encoder, and what is odd about it."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
@@ -48,6 +48,7 @@ class Reading:
         negative: it is a negative prompt, where AND and tags are text.
         steps: of the first pass; twice as many for a sampler with two model calls per step.
         hires_steps: of the second pass, None if there is none.
+        hires_only: the second pass alone has this prompt.
         backtrack: see `chunk_prompt`.
         emphasis: see `chunk_prompt`; with "Ignore" all weights are shown as 1.
         comments: what follows `#` is left out.
@@ -57,15 +58,19 @@ class Reading:
     negative: bool = False
     steps: int = 20
     hires_steps: int | None = None
+    hires_only: bool = False
     backtrack: int = 20
     emphasis: Emphasis = "Original"
     comments: bool = True
     use_old_scheduling: bool = False
 
-    def clocks(self) -> list[Clock]:
-        """Return the clock of each pass."""
-        passes = [None] if self.hires_steps is None else [None, self.hires_steps]
-        return [Clock.of_pass(self.steps, steps, use_old_scheduling=self.use_old_scheduling) for steps in passes]
+    def clocks(self) -> tuple[Clock | None, Clock | None]:
+        """Return the clocks of the first and of the second pass, None for a pass that has not this prompt."""
+        first = Clock.of_pass(self.steps, use_old_scheduling=self.use_old_scheduling)
+        if self.hires_steps is None:
+            return first, None
+        second = Clock.of_pass(self.steps, self.hires_steps, use_old_scheduling=self.use_old_scheduling)
+        return None if self.hires_only else first, second
 
 
 def inspect_prompt(
@@ -104,8 +109,9 @@ def inspect_prompt(
     for part in composed:
         traced = plain.picked([range(part.start, part.start + len(part.text))])
         source = read_schedule(traced.text)
-        parts.append(_inspected_part(part, traced, source, reading.clocks(), texts))
-        lints += schedule_lints(traced, source, reading.clocks()), repetition_lints(traced)
+        parts.append(_inspected_part(part, traced, source, reading, texts))
+        clocks = [clock for clock in reading.clocks() if clock is not None]
+        lints += schedule_lints(traced, source, clocks), repetition_lints(traced)
     lints += (token_lints(prompt, text) for text in texts.inspected)
     return PromptReport(
         parts=tuple(parts),
@@ -149,12 +155,12 @@ def _composed(text: str, *, negative: bool) -> tuple[ComposedPart, ...]:
 
 
 def _inspected_part(
-    part: ComposedPart, traced: TracedText, source: ScheduleText, clocks: Sequence[Clock], texts: _Texts
+    part: ComposedPart, traced: TracedText, source: ScheduleText, reading: Reading, texts: _Texts
 ) -> InspectedPart:
-    passes = [_stages(traced, ScheduleWriter(source, clock), texts) for clock in clocks]
-    return InspectedPart(
-        text=part.text, weight=part.weight, stages=passes[0], hires_stages=passes[1] if len(passes) > 1 else ()
+    first, second = (
+        _stages(traced, ScheduleWriter(source, clock), texts) if clock is not None else () for clock in reading.clocks()
     )
+    return InspectedPart(text=part.text, weight=part.weight, stages=first, hires_stages=second)
 
 
 def _stages(part: TracedText, writer: ScheduleWriter, texts: _Texts) -> tuple[InspectedStage, ...]:

@@ -1,7 +1,7 @@
 """How A1111 read emphasis before 2022-09-29, still there as its option `use_old_emphasis_implementation`."""
 
 from modules.core.settings import Emphasis
-from modules.prompting.attention import ROUND_WEIGHT
+from modules.prompting.attention import ROUND_WEIGHT, bounded
 from modules.prompting.chunks import CHUNK_TOKENS, EMBEDDING_TOKEN, ChunkedPrompt, EmbeddingFix, Slot, fill_up
 from modules.prompting.embeddings import EmbeddingNames
 from modules.prompting.tokenizer import ClipTokenizer
@@ -33,7 +33,7 @@ def chunk_prompt_old(
         length = match.length if match else 1
         source = range(place, place + length)
         if factor != 1.0:
-            weight *= factor
+            weight = bounded(weight * factor)
         elif match:
             vectors = min(match.vectors, CHUNK_TOKENS - len(slots))
             fixes.append(EmbeddingFix(offset=len(slots), name=match.name, vectors=vectors))

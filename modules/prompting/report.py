@@ -98,7 +98,7 @@ class InspectedPart:
     Attributes:
         text: as typed, without comments, tags and weight.
         weight: how strongly it guides beside the others.
-        stages: what it says in the first pass.
+        stages: what it says in the first pass, empty if only the second pass has this prompt.
         hires_stages: what it says in the second pass, empty if there is none.
     """
 

@@ -49,7 +49,7 @@ class Clock:
 
     def step(self, when: str) -> int:
         """Return the last step before the change: 0 for "at once", `steps` for "never"."""
-        number = float(when)
+        number = float(when.strip())  # which knows more blanks than `float`
         if self.old:
             value = number * self.steps if number < 1 else number
         elif "." in when:

@@ -26,6 +26,23 @@ FILE_HASHES = Table(
     Column("sha256", Text, nullable=False),
 )
 
+MODEL_FILES = Table(
+    "model_files",
+    MetaData(),
+    Column("path", Text, primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("mtime_ns", Integer, nullable=False),
+    Column("inode", Integer, nullable=False),
+    Column("head", Text, nullable=False),
+    Column("facts_version", Integer, nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("beside_state", Text, nullable=False),
+    Column("beside", Text, nullable=False),
+    Column("alias", Text, nullable=False),
+    Column("search_text", Text, nullable=False),
+    Column("tensors_sha256", Text, nullable=False),
+)
+
 # `PRAGMA user_version` counts how many of these a file has been given. Only ever append, and only add to the schema, so
 # that an older version of the program can go on using the file.
 MIGRATIONS: tuple[str, ...] = (
@@ -36,6 +53,22 @@ MIGRATIONS: tuple[str, ...] = (
         mtime_ns INTEGER NOT NULL,
         sha256 TEXT NOT NULL
     ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE model_files (
+        path TEXT PRIMARY KEY,
+        size INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL,
+        inode INTEGER NOT NULL,
+        head TEXT NOT NULL,
+        facts_version INTEGER NOT NULL,
+        facts TEXT NOT NULL,
+        beside_state TEXT NOT NULL,
+        beside TEXT NOT NULL,
+        alias TEXT NOT NULL,
+        search_text TEXT NOT NULL,
+        tensors_sha256 TEXT NOT NULL
+    )
     """,
 )
 

@@ -62,6 +62,13 @@ class HashCache:
                 except OutputError as error:
                     log.warning("The hash of %s is forgotten when the program ends. %s", file.name, error)
 
+    def get_unread(self, file: Path, size: int, mtime_ns: int) -> str | None:
+        """Return the sha256 that `file` had when it had this size and time; it is not looked at and may be gone."""
+        with self._lock:
+            self._open()
+            row = self._rows.get(str(file.absolute()))
+        return row.sha256 if row is not None and (row.size, row.mtime_ns) == (size, mtime_ns) else None
+
     def _open(self) -> None:
         """Read the database once."""
         if self._opened:

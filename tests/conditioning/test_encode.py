@@ -2,9 +2,10 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from modules.conditioning.conditioning import Conditioning
+from modules.conditioning.embeddings import PlacedVectors
 from modules.conditioning.emphasis import emphasised
 from modules.conditioning.encode import (
     CHUNKS_AT_ONCE,
@@ -32,14 +33,28 @@ class TokenTable:
     def __init__(self, *, pools: bool = False, seed: int = 0, tokenizer: ClipTokenizer | None = None) -> None:
         self._table = torch.randn(49408, 6, generator=torch.Generator().manual_seed(seed)) + 0.5
         self._pools = pools
+        self.module = nn.Identity()
         self.tokenizer = tokenizer or shipped_tokenizer()
+        self.width = 6
+        self.embedding_key = "clip_l"
         self.batches: list[int] = []
 
-    def encode(self, tokens: Tensor, clip_skip: int) -> EncodedChunks:
+    def encode(
+        self,
+        tokens: Tensor,
+        clip_skip: int,
+        *,
+        optional: bool = False,
+        placed: Sequence[Sequence[PlacedVectors]] = (),
+    ) -> EncodedChunks:
         assert tokens.dtype == torch.int64
         assert tokens.shape[1:] == (77,)
         self.batches.append(len(tokens))
-        vectors = self._table[tokens] * clip_skip
+        vectors = self._table[tokens]
+        for chunk, all_placed in zip(vectors, placed, strict=bool(placed)):
+            for place, replacing in all_placed:
+                chunk[place : place + len(replacing)] = replacing
+        vectors = vectors * (clip_skip + 10 * optional)
         return EncodedChunks(vectors=vectors, pooled=vectors.sum(1) if self._pools else None)
 
 
@@ -92,6 +107,8 @@ def test_the_empty_text_is_one_chunk() -> None:
 
 def test_clip_skip_reaches_the_encoder() -> None:
     torch.testing.assert_close(encode("a cat", options=TextOptions(clip_skip=2)), encode("a cat") * 2)
+    optional = encode("a cat", options=TextOptions(clip_skip=2, optional_clip_skip=True))
+    torch.testing.assert_close(optional, encode("a cat") * 12)
 
 
 def test_the_way_of_emphasis_is_an_option() -> None:

@@ -1,4 +1,4 @@
-"""Texts, network and Euler's trajectory against diffusers' pipelines for SD 1.x, SD 2.x (v) and SDXL of random weights.
+"""Texts, network, VAE and trajectories against diffusers' pipelines for SD 1.x, SD 2.x (v) and SDXL of random weights.
 
 Prompts have no emphasis here and fit into one chunk, since diffusers knows neither emphasis nor chunks.
 """
@@ -13,14 +13,21 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import StableDiffusionXLPipeline
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+from modules.conditioning.conditioning import stack
+from modules.core.cancellation import CancelToken
 from modules.core.paths import CONFIGS
 from modules.families.base import LoadedModel
+from modules.sampling.denoiser import GuidanceOptions, GuidedDenoiser, Network, Told, WeightedPrompt
+from modules.sampling.loop import Run, SamplingPlan, sample
+from modules.sampling.noise import ImageNoise
+from modules.sampling.samplers.timesteps import TimestepOptions
 from tests.checkpoint_variants import UNET_CONFIG, VAE_CONFIG, convert_with_diffusers
-from tests.families.by_hand import CFG_SCALE, euler, levels, load, told
+from tests.families.by_hand import CFG_SCALE, CPU, load, told
 from tests.family_folders import Folder, Part, Tensors, as_tensors, sd2_folder, sdxl_folder
 from tests.recorded_checkpoint import (
     SD2_V_YAML,
@@ -32,7 +39,8 @@ from tests.recorded_checkpoint import (
 from tests.tiny_checkpoint import TEXT, TEXT_CONFIG, tiny_sd1_tensors, write_tiny_sd1
 
 PROMPT, NEGATIVE = "a red cat on a table", "blurry"
-STEPS = 10  # of which each is a whole timestep: 999, 888 … 0
+STEPS = 10  # Euler's begin at whole timesteps: 999, 888 … 0
+SEED = 2
 
 PipelineClass = Any
 
@@ -61,7 +69,7 @@ def tokenizer(pad: str) -> CLIPTokenizer:
 
 
 def scheduler(folder: Folder) -> EulerDiscreteScheduler:
-    return EulerDiscreteScheduler(**folder.scheduler, timestep_spacing="linspace")
+    return EulerDiscreteScheduler(**folder.scheduler)
 
 
 def sd1(folder: Path) -> Pair:
@@ -160,27 +168,87 @@ def test_the_network(pair: Pair, t: float) -> None:
 
 
 @torch.inference_mode()
-def test_eulers_trajectory(pair: Pair) -> None:
-    noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(2))
+def test_the_vae(pair: Pair) -> None:
+    theirs, scale = pair.theirs.vae, pair.theirs.vae.config.scaling_factor
+    picture = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(3)) * 2 - 1
+    latent = torch.randn(1, 4, 4, 6, generator=torch.Generator().manual_seed(4))
+    encoded = theirs.encode(picture).latent_dist.mode() * scale
+    torch.testing.assert_close(pair.ours.encode(picture), encoded, atol=1e-5, rtol=1e-5)
+    decoded = theirs.decode(latent / scale, return_dict=False)[0]
+    torch.testing.assert_close(pair.ours.decode(latent), decoded, atol=1e-5, rtol=1e-5)
+
+
+def trajectory(model: LoadedModel, sampler: str, *, eta: float = 0.0) -> list[Tensor]:
+    """Return the latents after each step of one of our samplers."""
+    prompt, negative = told(model, PROMPT, NEGATIVE)
+    passed = list[Tensor]()
+    final = sample(
+        Run(
+            denoise=GuidedDenoiser(
+                Network(predict=model.predict, prediction=model.prediction, noise=model.noise),
+                Told(prompts=[[WeightedPrompt(weight=1.0, timeline=prompt)]], negatives=[negative], stack=stack),
+                GuidanceOptions(cfg_scale=CFG_SCALE),
+            ),
+            plan=SamplingPlan(sampler=sampler, scheduler="Uniform", steps=STEPS, timesteps=TimestepOptions(eta=eta)),
+            levels=model.noise,
+            noise=ImageNoise([SEED], (4, 8, 8), CPU, "CPU"),
+            on_step=lambda state: passed.append(state.x),
+            token=CancelToken(),
+        )
+    )
+    return [*passed[1:], final]
+
+
+def trajectory_of_diffusers(pipeline: PipelineClass, scheduler: Any, *, eta: float = 0.0) -> list[Tensor]:
+    """Return the latents after each step of diffusers' pipeline; its one generator draws what a picture's does here."""
     passed = list[Tensor]()
 
     def remember(_pipe: object, _step: int, _t: Tensor, given: dict[str, Tensor]) -> dict[str, Tensor]:
         passed.append(given["latents"])
         return given
 
-    pair.theirs(
+    pipeline.scheduler = scheduler
+    pipeline(
         PROMPT,
         negative_prompt=NEGATIVE,
         guidance_scale=CFG_SCALE,
         num_inference_steps=STEPS,
         height=64,
         width=64,
-        latents=noise.clone(),
+        eta=eta,
+        generator=torch.Generator().manual_seed(SEED),
         output_type="latent",
         callback_on_step_end=remember,
     )
-    said, sigmas = told(pair.ours, PROMPT, NEGATIVE), levels(pair.ours, STEPS)
-    x = noise * sigmas[0]
-    for step, theirs in enumerate(passed):
-        x = euler(pair.ours, said, x, sigmas[step : step + 2])
-        torch.testing.assert_close(x, theirs, atol=1e-4, rtol=1e-4)
+    return passed
+
+
+def assert_same(ours: list[Tensor], theirs: list[Tensor]) -> None:
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+@torch.inference_mode()
+def test_eulers_trajectory(pair: Pair) -> None:
+    """The uniform schedule is diffusers' "linspace": from the highest timestep to the lowest, and then to no noise."""
+    scheduler = EulerDiscreteScheduler.from_config(pair.theirs.scheduler.config, timestep_spacing="linspace")
+    assert_same(trajectory(pair.ours, "Euler"), trajectory_of_diffusers(pair.theirs, scheduler))
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+def test_ddims_trajectory(pair: Pair, eta: float) -> None:
+    """DDIM as A1111 has it visits every (1000 / steps)th timestep from 1 on, which diffusers calls "leading" with an
+    offset of 1, and ends at timestep 1. Diffusers goes one step further, to no noise, where `set_alpha_to_one` would
+    matter; that step is left out. Neither clips the denoised latents.
+    """
+    scheduler = DDIMScheduler.from_config(
+        pair.theirs.scheduler.config,
+        timestep_spacing="leading",
+        steps_offset=1,
+        set_alpha_to_one=False,
+        clip_sample=False,
+    )
+    theirs = trajectory_of_diffusers(pair.theirs, scheduler, eta=eta)
+    assert len(theirs) == STEPS
+    assert_same(trajectory(pair.ours, "DDIM", eta=eta), theirs[:-1])

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from modules.conditioning.embeddings import PlacedVectors
 from modules.families.architecture import ClipTextArchitecture
 from modules.families.clip import ClipTextEncoder, TextPart, build_clip_text, repadded
 from modules.prompting.tokenizer import shipped_tokenizer
@@ -71,6 +72,17 @@ def test_people_may_choose_the_layer_where_the_family_lets_them(module: nn.Modul
     assert said.encode(chunk(320, 321), 3).vectors.equal(hidden[-3])
 
 
+def test_people_may_insist_on_a_layer_where_the_family_has_one_but_lets_them(module: nn.Module) -> None:
+    hidden = cast("Any", module)(chunk(320, 321), output_hidden_states=True).hidden_states
+    lets, does_not = (
+        encoder(module, part(kind="clip", optional_clip_skip=lets, final_norm=False), layer=2) for lets in (True, False)
+    )
+    for clip_skip in (1, 3):
+        assert lets.encode(chunk(320, 321), clip_skip, optional=True).vectors.equal(hidden[-clip_skip])
+        assert lets.encode(chunk(320, 321), clip_skip).vectors.equal(hidden[-2])
+        assert does_not.encode(chunk(320, 321), clip_skip, optional=True).vectors.equal(hidden[-2])
+
+
 def test_the_final_norm_follows_whatever_the_layer(module: nn.Module) -> None:
     plain, normed = (
         encoder(module, part(final_norm=norm), layer=2).encode(chunk(320), 1).vectors for norm in (False, True)
@@ -93,3 +105,38 @@ def test_nothing_is_pooled_where_the_family_does_not_ask(module: nn.Module) -> N
 def test_only_a_pooled_network_has_a_projection() -> None:
     assert "text_projection.weight" not in build_clip_text(SIZES).state_dict()
     assert build_clip_text(SIZES, pooled=True).state_dict()["text_projection.weight"].shape == (24, 32)
+
+
+# Vectors in place of tokens
+
+
+def test_vectors_take_the_place_of_those_of_tokens(module: nn.Module) -> None:
+    table = module.get_parameter("embeddings.token_embedding.weight")
+    tokens = torch.cat((chunk(0, 321, 0, 0), chunk(0, 0), chunk(320)))
+    placed = [[PlacedVectors(3, table[500:502])], [PlacedVectors(1, table[600:601]), PlacedVectors(2, table[7:8])], []]
+    expected = torch.cat((chunk(0, 321, 500, 501), chunk(600, 7), chunk(320)))
+    same = part(kind="clip", pooled=True)
+    got, wanted = encoder(module, same).encode(tokens, 1, placed=placed), encoder(module, same).encode(expected, 1)
+    assert got.vectors.equal(wanted.vectors)
+    assert got.pooled is not None
+    assert wanted.pooled is not None
+    assert got.pooled.equal(wanted.pooled)
+
+
+def test_vectors_are_brought_into_the_number_format_of_the_network(module: nn.Module) -> None:
+    plain = encoder(module, part()).encode(chunk(5), 1).vectors
+    placed = [[PlacedVectors(1, module.get_parameter("embeddings.token_embedding.weight")[5:6].double())]]
+    assert encoder(module, part()).encode(chunk(0), 1, placed=placed).vectors.equal(plain)
+
+
+def test_the_table_of_tokens_is_what_it_was_afterwards(module: nn.Module) -> None:
+    before = encoder(module, part()).encode(chunk(0), 1).vectors
+    encoder(module, part()).encode(chunk(0), 1, placed=[[PlacedVectors(1, torch.ones(1, 32))]])
+    with pytest.raises(RuntimeError, match="size"):
+        encoder(module, part()).encode(chunk(0), 1, placed=[[PlacedVectors(1, torch.ones(1, 31))]])
+    assert encoder(module, part()).encode(chunk(0), 1).vectors.equal(before)
+
+
+def test_what_embeddings_are_told_by(module: nn.Module) -> None:
+    encoders = [encoder(module, part(kind=kind)) for kind in ("clip", "openclip")]
+    assert [(one.width, one.embedding_key) for one in encoders] == [(32, "clip_l"), (32, "clip_g")]

@@ -9,9 +9,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812  # its usual name
 from torch import Tensor
 
+from modules.conditioning.encode import TextOptions, encode_texts
+from modules.core.cancellation import CancelToken
 from modules.families.base import LoadedModel
+from modules.prompting.chunks import chunk_prompt
+from modules.prompting.schedule import prompt_schedule
 from tests.families.by_hand import NEGATIVE, PROMPT, STEPS, Told, denoise, euler, levels, load, told, with_concat
 from tests.recorded_checkpoint import write_recorded_inpainting, write_recorded_sd2_v, write_recorded_sdxl
+from tests.recorded_weights import TEXT_WIDTH
 
 DATA = Path(__file__).parents[1] / "data" / "networks"
 CALLS = [0, 4, 7]
@@ -87,6 +92,22 @@ def test_sdxl(sdxl: LoadedModel) -> None:
 )
 def test_what_sdxl_is_told(sdxl: LoadedModel, case: str, prompt: str, negative: str, clip_skip: int) -> None:
     check_latent(sdxl, told(sdxl, prompt, negative, clip_skip=clip_skip), read("sdxl"), case)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("clip_skip", [1, 2, 3])
+def test_sdxl_takes_another_layer_of_clip_alone_if_people_insist(sdxl: LoadedModel, clip_skip: int) -> None:
+    def vectors(options: TextOptions) -> Tensor:
+        encoded = encode_texts(sdxl.text_encoder, prompt_schedule("a cat", STEPS), options, token=CancelToken())
+        return encoded.at(0).vectors
+
+    usual, asked = (vectors(TextOptions(clip_skip=clip_skip, optional_clip_skip=insist)) for insist in (False, True))
+    clip = sdxl.text_encoder.encoders[0]
+    tokens = torch.tensor([chunk_prompt("a cat", clip.tokenizer, backtrack=20).chunks[0].tokens])
+    hidden = clip.module(tokens, output_hidden_states=True).hidden_states
+    torch.testing.assert_close(usual[..., :TEXT_WIDTH], hidden[-2])
+    torch.testing.assert_close(asked[..., :TEXT_WIDTH], hidden[-clip_skip])
+    assert asked[..., TEXT_WIDTH:].equal(usual[..., TEXT_WIDTH:])
 
 
 @torch.inference_mode()

@@ -1,15 +1,10 @@
-import random
 import re
-from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from modules.imaging.generation_fields import (
-    GROUP,
-    KEY,
-    KIND,
     GenerationFields,
     HiresFields,
     MaskFields,
@@ -192,60 +187,3 @@ def test_emphasis_is_said_only_where_something_is_emphasised() -> None:
     assert without_defaults(plain).emphasis is None
     assert without_defaults(replace(plain, negative_prompt="[bad]")).emphasis == "None"
     assert without_defaults(replace(plain, hires=HiresFields(prompt="(x)"))).emphasis == "None"
-
-
-PIECES = [
-    *'aZ9 ,:"\\{}[]()<>|\n\r\t\x0b-_/#=é日😀\u2028\ud83d',
-    "Steps: 5",
-    "Negative prompt:",
-    "12x34",
-    ", Seed: ",
-    '\\"',
-]
-
-
-def some_text(chance: random.Random) -> str:
-    return "".join(chance.choices(PIECES, k=chance.randint(1, 12)))
-
-
-def some_prompt(chance: random.Random) -> str:
-    """Return a prompt: nothing keeps blanks at the ends of its lines, or lines that look like the negative prompt."""
-    lines = [line.strip() for line in some_text(chance).split("\n")]
-    return "\n".join(line for line in lines if not line.startswith("Negative prompt:")).strip()
-
-
-def some_number(chance: random.Random) -> float:
-    return chance.choice([0, 7, 7.0, -1.5, 1e-7, 123456.789, chance.random() * 10 ** chance.randint(-6, 6)])
-
-
-SOME: dict[str, Callable[[random.Random], Any]] = {
-    "text": some_text,
-    "whole": lambda chance: chance.choice([0, 1, -1, 2**63 - 1, chance.randrange(10**6)]),
-    "number": some_number,
-    "flag": lambda chance: chance.random() < 0.5,
-    "size": lambda chance: (chance.randrange(4096), chance.randrange(4096)),
-}
-
-
-def some_values(group: type, chance: random.Random) -> dict[str, Any]:
-    said = [entry for entry in fields(group) if KEY in entry.metadata]
-    return {
-        entry.name: SOME[entry.metadata[KIND]](chance) for entry in chance.sample(said, chance.randint(1, len(said)))
-    }
-
-
-def some_generation(chance: random.Random) -> GenerationFields:
-    values = some_values(GenerationFields, chance)
-    for entry in fields(GenerationFields):
-        if GROUP in entry.metadata and chance.random() < 0.7:
-            values[entry.name] = entry.metadata[GROUP](**some_values(entry.metadata[GROUP], chance))
-    values |= {"steps": 20, "sampler": "Euler", "seed": 5}  # fewer than three pairs are no parameters
-    extra = {key: some_text(chance) for key in ("Foo bar", "A-b/c", "_x", "Größe") if chance.random() < 0.5}
-    return GenerationFields(prompt=some_prompt(chance), negative_prompt=some_prompt(chance), extra=extra, **values)
-
-
-@pytest.mark.parametrize("seed", range(400))
-def test_writing_and_reading_is_the_identity(seed: int) -> None:
-    generation = some_generation(random.Random(seed))
-    read = generation_fields(read_infotext(write_generation(generation)))
-    assert read == generation

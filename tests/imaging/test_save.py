@@ -1,5 +1,6 @@
 import errno
 import multiprocessing
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,13 +9,17 @@ from typing import IO, Any
 import pytest
 
 from modules.core.errors import OutputError
-from modules.imaging.save import next_number, save_beside, save_grid, save_picture
+from modules.imaging.save import next_number, save_beside, save_grid, save_once, save_picture
 
 NOW = datetime(2024, 3, 5, 14, 7, 9, tzinfo=UTC)
 
 
 def save(folder: Path, stem: str = "1234", *, data: bytes = b"png", by_day: bool = False) -> Path:
     return save_picture(data, folder, stem=stem, by_day=by_day, now=NOW)
+
+
+def save_named(folder: Path) -> None:
+    save_once(b"png", folder / "0cc175b9.png")
 
 
 @pytest.mark.parametrize(
@@ -84,12 +89,41 @@ def test_several_processes_never_overwrite_each_other(tmp_path: Path) -> None:
     assert all(path.read_bytes() == content for path, content in saved)
 
 
+def die_half_way(folder: Path) -> None:
+    def write(path: Path, data: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(data[:1])
+            file.flush()
+            os._exit(7)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "write_bytes", write)
+        save(folder, data=b"picture")
+
+
+def test_a_program_that_is_killed_leaves_no_half_picture(tmp_path: Path) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=die_half_way, args=(tmp_path,))
+    process.start()
+    process.join()
+    assert process.exitcode == 7
+    assert [path.read_bytes() for path in tmp_path.glob("*.png")] == [b""]
+    assert save(tmp_path).name == "00001-1234.png"
+
+
+def test_what_is_named_by_its_content_is_written_once(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "0cc175b9.png"
+    save_once(b"picture", path)
+    save_once(b"another", path)
+    assert (path.read_bytes(), list(path.parent.iterdir())) == (b"picture", [path])
+
+
 def test_a_folder_below_a_file_is_answered_clearly(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(OutputError, match="is a file: move it away") as raised:
-            save(folder)
-        assert str(folder) in str(raised.value)
+        for write in (save, save_named):
+            with pytest.raises(OutputError, match="is a file: move it away") as raised:
+                write(folder)
+            assert str(folder) in str(raised.value)
 
 
 def test_a_full_disk_is_answered_clearly_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from modules.core.capabilities import Capabilities
 from modules.core.errors import InvalidRequest, ModelFileError, UnknownName
 from modules.core.events import Cancelled, Failed, Finished, ImageReady, JobEvent, Progress, Queued, Started
 from modules.core.job import Job
-from modules.core.parameters import LoadCheckpoint, Txt2Img
+from modules.core.parameters import HiresFix, Img2Img, Inpaint, LoadCheckpoint, Picture, Txt2Img
 from modules.core.settings import Settings
 from modules.jobs import archive, service
 from modules.jobs.errors import JobIdInUse, QueueFull, ServerStopping
@@ -302,6 +302,29 @@ def test_the_queue_has_a_bound(jobs: JobService, monkeypatch: pytest.MonkeyPatch
     jobs.submit(Txt2Img())
     with pytest.raises(QueueFull):
         jobs.submit(Txt2Img())
+
+
+def test_pictures_that_wait_have_a_bound(jobs: JobService, monkeypatch: pytest.MonkeyPatch, until: Until) -> None:
+    monkeypatch.setattr(service, "MAX_WAITING_PICTURE_BYTES", 100)
+
+    def edit(size: int, mask: int = 0) -> Img2Img:
+        inpaint = Inpaint(mask=Picture(data=bytes(mask))) if mask else None
+        return Img2Img(images=(Picture(data=bytes(size)),), inpaint=inpaint)
+
+    jobs.submit(Txt2Img())
+    until(lambda: not jobs.pending())
+    alone = jobs.submit(edit(1000)).job_id  # however large, while nothing waits
+    with pytest.raises(QueueFull, match="1 jobs that wait hold"):
+        jobs.submit(edit(1))
+    jobs.submit(Txt2Img())
+    jobs.cancel(alone)
+    jobs.submit(edit(40, mask=20))
+    with pytest.raises(QueueFull):
+        jobs.submit(edit(20, mask=21))
+    jobs.submit(edit(20, mask=20))
+    with pytest.raises(QueueFull):
+        jobs.submit(Txt2Img(hires=HiresFix(), first_pass=Picture(data=b"1")))
+    assert len(jobs.pending()) == 3
 
 
 def test_old_jobs_are_forgotten(jobs: JobService, runner: FakeRunner, monkeypatch: pytest.MonkeyPatch) -> None:

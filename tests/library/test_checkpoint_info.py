@@ -6,6 +6,7 @@ import pytest
 
 from modules.library import checkpoint_info
 from modules.library.checkpoint_info import (
+    MAX_JSON_BYTES,
     MAX_YAML_BYTES,
     CheckpointInfo,
     CheckpointInfos,
@@ -18,6 +19,12 @@ from tests.safetensors_headers import PROMPTS, write_demo, write_header
 CROSS_ATTENTION = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
 SD1 = {CROSS_ATTENTION: [320, 768], "cond_stage_model.transformer.text_model.final_layer_norm.weight": [768]}
 SD2 = {CROSS_ATTENTION: [320, 1024], "cond_stage_model.model.ln_final.weight": [1024]}
+VECTOR = "model.diffusion_model.label_emb.0.0.weight"
+CLIP_L = "conditioner.embedders.0.transformer.text_model.final_layer_norm.weight"
+SDXL = {VECTOR: [1280, 2816], CLIP_L: [768], "conditioner.embedders.1.model.ln_final.weight": [1280]}
+REFINER = {VECTOR: [1536, 2560], "conditioner.embedders.0.model.ln_final.weight": [1280]}
+SD_TURBO = {CROSS_ATTENTION: [320, 1024], "conditioner.embedders.0.model.ln_final.weight": [1024]}
+UNCLIP = {**SD2, VECTOR: [1280, 1536]}
 V_YAML = (
     'model:\n  target: ldm.models.diffusion.ddpm.LatentDiffusion\n  params: {parameterization: "v", timesteps: 1000}\n'
 )
@@ -111,9 +118,60 @@ def test_sd2_is_told_by_its_weights_and_its_yaml(
     assert read_info(path, config).size == (side, side)
 
 
+@pytest.mark.parametrize(
+    ("shapes", "side"),
+    [
+        (SDXL, 1024),
+        (REFINER, 1024),
+        (SD_TURBO, 512),
+        (UNCLIP, 512),
+        ({VECTOR: [1280, 2816]}, 512),
+        ({CLIP_L: [1]}, 512),
+    ],
+)
+def test_sdxl_is_told_by_its_weights(tmp_path: Path, shapes: dict[str, list[int]], side: int) -> None:
+    """And so are those that were pruned from it: SSD-1B, Vega, KOALA."""
+    assert read_info(write_header(tmp_path / "a.safetensors", {}, shapes), None).size == (side, side)
+
+
+@pytest.mark.parametrize(
+    ("text", "side"),
+    [
+        ('{"sample_size": 128}', 1024),
+        ('{"sample_size": 96}', 768),
+        ('{"sample_size": 1000000}', 512),
+        (f'{{"sample_size": {"9" * 4300}}}', 512),
+        ('{"sample_size": true}', 512),
+        ('{"sample_size": -8}', 512),
+        ('{"sample_size": "128"}', 512),
+        ('{"sample_size": [128, 128]}', 512),
+        ("{}", 512),
+        ("[128]", 512),
+        ("{", 512),
+        ("[" * 50_000, 512),
+        ('{"sample_size": 128}' + " " * MAX_JSON_BYTES, 512),
+        (None, 512),
+    ],
+)
+def test_a_folder_is_told_by_its_networks_configuration(tmp_path: Path, text: str | None, side: int) -> None:
+    if text is not None:
+        (tmp_path / "unet").mkdir()
+        (tmp_path / "unet" / "config.json").write_text(text)
+    assert read_info(tmp_path, None).size == (side, side)
+
+
+def test_a_folder_is_read_again_when_its_configuration_has_changed(tmp_path: Path) -> None:
+    infos, config = CheckpointInfos(), tmp_path / "unet" / "config.json"
+    config.parent.mkdir()
+    for cells, side in ((96, 768), (128, 1024)):
+        config.write_text(json.dumps({"sample_size": cells}))
+        assert infos.of(tmp_path, None).size == (side, side)
+
+
 def test_metadata_counts_more_than_the_kind_of_model(tmp_path: Path) -> None:
-    path = write_header(tmp_path / "v2-1_768.safetensors", {"modelspec.resolution": "640x512"}, SD2)
-    assert read_info(path, None).size == (640, 512)
+    for shapes in (SD2, SDXL):
+        path = write_header(tmp_path / "v2-1_768.safetensors", {"modelspec.resolution": "640x512"}, shapes)
+        assert read_info(path, None).size == (640, 512)
 
 
 MERGED = "".join(f"a{n}: &a{n}\n  <<: [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 30))

@@ -12,7 +12,7 @@ from modules.core.errors import Interrupted, ModelFileError, NoModelError, Unkno
 from modules.core.flags import Flags
 from modules.core.paths import resolve_paths
 from modules.core.settings import Settings
-from modules.library import checkpoint_info, checkpoints
+from modules.library import checkpoint_info, remembered_hash
 from modules.library.checkpoints import CheckpointFile, CheckpointLibrary
 from modules.library.hashing import folder_sha256, legacy_hash
 from modules.library.safetensors_header import SafetensorsHeader, read_header
@@ -28,7 +28,7 @@ def models(tmp_path: Path) -> Path:
 
 
 def library(
-    tmp_path: Path, *, ckpt: Path | None = None, ckpt_dir: Path | None = None, config: Path | None = None
+    tmp_path: Path, *, ckpt: Path | None = None, ckpt_dir: tuple[Path, ...] = (), config: Path | None = None
 ) -> CheckpointLibrary:
     paths = resolve_paths(Flags(data_dir=tmp_path, ckpt=ckpt, ckpt_dir=ckpt_dir, config=config))
     return CheckpointLibrary(paths, HashCache(paths.database))
@@ -109,14 +109,14 @@ def test_a_folder_that_cannot_be_read_is_skipped_with_a_warning(
 
 
 def test_a_folder_that_is_missing_holds_nothing(tmp_path: Path) -> None:
-    assert library(tmp_path, ckpt_dir=tmp_path / "gone").all() == ()
+    assert library(tmp_path, ckpt_dir=(tmp_path / "gone",)).all() == ()
 
 
 def test_further_folders_and_files(tmp_path: Path, models: Path, caplog: pytest.LogCaptureFixture) -> None:
     put(models, "same.ckpt", "inside.ckpt")
     put(tmp_path / "more", "same.ckpt", "other.ckpt")
     put(tmp_path / "single", "given.bin", "given.yaml")
-    found = library(tmp_path, ckpt_dir=tmp_path / "more", ckpt=tmp_path / "single" / "given.bin")
+    found = library(tmp_path, ckpt_dir=(tmp_path / "more",), ckpt=tmp_path / "single" / "given.bin")
     assert names(found) == ["given.bin", "inside.ckpt", "other.ckpt", "same.ckpt"]
     assert found.find("same").path == models / "same.ckpt"
     assert f"{tmp_path / 'more' / 'same.ckpt'} is left out" in caplog.text
@@ -126,7 +126,7 @@ def test_further_folders_and_files(tmp_path: Path, models: Path, caplog: pytest.
 
 def test_folders_within_each_other_are_not_listed_twice(tmp_path: Path, models: Path) -> None:
     put(models, "sub/x.ckpt", "y.ckpt")
-    found = library(tmp_path, ckpt_dir=models / "sub", ckpt=models / "sub" / "x.ckpt")
+    found = library(tmp_path, ckpt_dir=(models / "sub",), ckpt=models / "sub" / "x.ckpt")
     assert names(found) == ["sub/x.ckpt", "y.ckpt"]
     assert found.find(str(models / "sub" / "x.ckpt")).name == "sub/x.ckpt"
 
@@ -168,7 +168,7 @@ def test_hashes_are_computed_once_and_kept(tmp_path: Path, models: Path, monkeyp
     def never(*_: object) -> str:
         raise AssertionError("hashed again")
 
-    monkeypatch.setattr(checkpoints, "sha256_of_file", never)
+    monkeypatch.setattr(remembered_hash, "sha256_of_file", never)
     assert found.hashed(a) == hashed
     again = library(tmp_path)
     assert [file.sha256 for file in again.all()] == [sha("a.ckpt"), None]
@@ -225,7 +225,7 @@ def test_a_file_still_being_copied_is_not_remembered(
             file.write("more")
         return sha("half")
 
-    monkeypatch.setattr(checkpoints, "sha256_of_file", hash_while_it_grows)
+    monkeypatch.setattr(remembered_hash, "sha256_of_file", hash_while_it_grows)
     found.hashed(found.find("a"))
     assert library(tmp_path).find("a").sha256 is None
 
@@ -243,7 +243,7 @@ def test_two_threads_hash_a_file_once(tmp_path: Path, models: Path, monkeypatch:
         assert may_end.wait(60)
         return sha("a.ckpt")
 
-    monkeypatch.setattr(checkpoints, "sha256_of_file", slow)
+    monkeypatch.setattr(remembered_hash, "sha256_of_file", slow)
     results: list[str | None] = []
     threads = [threading.Thread(target=lambda: results.append(found.hashed(file).sha256)) for _ in range(3)]
     for thread in threads:

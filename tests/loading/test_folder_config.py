@@ -40,6 +40,13 @@ def test_a_pruned_sdxl(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("written", [[0, 2, 6], [1, 2, 6]])
+def test_half_as_many_blocks(tmp_path: Path, written: list[int]) -> None:
+    """As KOALA-1B; what is written of a level without attention means nothing."""
+    found = unet(tmp_path, XL_UNET | {"layers_per_block": 1, "transformer_layers_per_block": written})
+    assert found.depths == TransformerDepths.regular([0, 2, 6], middle=6, num_res_blocks=1)
+
+
 def test_each_level_may_have_its_own_number_of_blocks(tmp_path: Path) -> None:
     found = unet(tmp_path, XL_UNET | {"layers_per_block": [1, 2, 3]})
     assert [len(level) for level in found.depths.down] == [1, 2, 3]
@@ -62,7 +69,20 @@ def test_a_depth_and_a_number_of_heads_for_all(tmp_path: Path) -> None:
         ({"transformer_layers_per_block": [1, [1, 1], 2]}, "reverse_transformer_layers_per_block is missing"),
         ({"reverse_transformer_layers_per_block": [2, 1]}, "not as many transformer depths"),
         ({"reverse_transformer_layers_per_block": [[2, 2], 1, 1]}, "not as many transformer depths"),
-        ({"mid_block_type": None}, "mid_block_type"),
+        ({"mid_block_type": None}, "without a middle, as that of KOALA-700M, is not supported yet"),
+        ({"transformer_layers_per_block": [1, 0, 2]}, "a level has attention, but transformers of depth 0"),
+        (
+            {"transformer_layers_per_block": [1, 1, 2], "reverse_transformer_layers_per_block": [2, [1, 0, 1], 1]},
+            "a level has attention, but transformers of depth 0",
+        ),
+        (
+            {
+                "down_block_types": ["CrossAttnDownBlock2D"] * 2 + ["DownBlock2D"],
+                "transformer_layers_per_block": [1, 1, 0],
+            },
+            "the middle has attention, but transformers of depth 0",
+        ),
+        ({"mid_block_type": "UNetMidBlock2DSimpleCrossAttn"}, "mid_block_type"),
         ({"addition_embed_type": "image"}, "addition_embed_type"),
         ({"addition_time_embed_dim": 128}, "addition_time_embed_dim"),
         ({"class_embed_type": "timestep"}, "class_embed_type"),

@@ -1,5 +1,6 @@
 """What shapes tell about the sizes of real models, whose networks are built without weights."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -18,11 +19,13 @@ from modules.loading.convert.unet import unet_modules
 from modules.loading.convert.vae import vae_modules
 from modules.loading.infer import fit_to_weights
 from modules.loading.ldm_config import read_ldm_config
+from tests.loading.pruned_sdxl import KOALA_700M, PRUNED, Pruned, Shapes
+from tests.loading.pruned_sdxl import SDXL as SDXL_ITSELF
 
 SDXL = next(family for family in FAMILIES if family.name == "SDXL")
 
 
-def shapes(module: nn.Module, modules: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
+def shapes(module: nn.Module, modules: Mapping[str, str]) -> Shapes:
     """Return the shapes of a network's weights by the names in a checkpoint of one file."""
     return {renamed(name, modules): tuple(tensor.shape) for name, tensor in module.state_dict().items()}
 
@@ -44,8 +47,13 @@ def base() -> ModelArchitecture:
 
 
 @pytest.fixture(scope="module")
-def weights(base: ModelArchitecture) -> dict[str, tuple[int, ...]]:
+def weights(base: ModelArchitecture) -> Shapes:
     return shapes(build_unet(base.unet), unet_modules(base.unet))
+
+
+@pytest.fixture(scope="module")
+def vae(base: ModelArchitecture) -> Shapes:
+    return shapes(build_vae(base.vae), vae_modules(base.vae))
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
@@ -62,23 +70,23 @@ def test_sizes_come_from_the_weights_and_not_from_the_configuration() -> None:
     assert told.unet.heads == (8, 8, 8, 8)  # which no shape tells
 
 
-@pytest.mark.parametrize(
-    "depths",
-    [
-        pytest.param(
-            TransformerDepths(down=((0, 0), (2, 2), (4, 4)), middle=0, up=((4, 4, 10), (2, 1, 1), (0, 0, 0))),
-            id="SSD-1B",
-        ),
-        pytest.param(
-            TransformerDepths(down=((0, 0), (1, 1), (2, 2)), middle=0, up=((2, 2, 2), (1, 1, 1), (0, 0, 0))),
-            id="Segmind Vega",
-        ),
-        pytest.param(TransformerDepths.regular([0, 2, 6], middle=6, num_res_blocks=1), id="KOALA-1B"),
-    ],
-)
-def test_pruned_sdxl(base: ModelArchitecture, depths: TransformerDepths) -> None:
-    pruned = replace(base.unet, depths=depths)
-    assert found(replace(base, texts=()), replace(base, unet=pruned, texts=())).unet == pruned
+@pytest.mark.parametrize("pruned", [SDXL_ITSELF, *PRUNED, KOALA_700M], ids=lambda pruned: pruned.name)
+def test_the_networks_of_the_tests_have_the_published_size(pruned: Pruned) -> None:
+    assert str(sum(map(math.prod, pruned.shapes().values())) / 1e9).startswith(pruned.billions)
+
+
+@pytest.mark.parametrize("pruned", [SDXL_ITSELF, *PRUNED], ids=lambda pruned: pruned.name)
+def test_pruned_sdxl(base: ModelArchitecture, vae: Shapes, pruned: Pruned) -> None:
+    found = fit_to_weights(replace(base, texts=()), unet=pruned.shapes(), vae=vae, texts=[], source="x").unet
+    assert found.depths == TransformerDepths(down=pruned.down, middle=pruned.middle or 0, up=pruned.up)
+    assert (found.heads, found.context_dim, found.vector_dim) == ((5, 10, 20), 2048, 2816)
+    built = shapes(build_unet(found), unet_modules(found))
+    assert built == pruned.shapes()
+
+
+def test_a_network_without_a_middle_is_refused(base: ModelArchitecture, vae: Shapes) -> None:
+    with pytest.raises(ModelFileError, match=r"“x” has a network without a middle, as that of KOALA-700M"):
+        fit_to_weights(replace(base, texts=()), unet=KOALA_700M.shapes(), vae=vae, texts=[], source="x")
 
 
 def test_heads_of_the_same_width_grow_with_the_network(base: ModelArchitecture) -> None:
@@ -86,10 +94,8 @@ def test_heads_of_the_same_width_grow_with_the_network(base: ModelArchitecture) 
     assert found(replace(base, texts=()), replace(base, unet=wide, texts=())).unet.heads == (10, 20, 40)
 
 
-@pytest.mark.parametrize("prefix", ["middle_block.", "middle_block.0.", "input_blocks.4.0.", "out.2.", ""])
-def test_networks_without_what_all_have_are_refused(
-    base: ModelArchitecture, weights: dict[str, tuple[int, ...]], prefix: str
-) -> None:
+@pytest.mark.parametrize("prefix", ["middle_block.0.", "input_blocks.4.0.", "out.2.", ""])
+def test_networks_without_what_all_have_are_refused(base: ModelArchitecture, weights: Shapes, prefix: str) -> None:
     rest = {name: shape for name, shape in weights.items() if not name.startswith(prefix)}
     with pytest.raises(ModelFileError, match=r"“x” is (incomplete|damaged)"):
         fit_to_weights(base, unet=rest, vae={}, texts=[], source="x")
@@ -97,10 +103,8 @@ def test_networks_without_what_all_have_are_refused(
 
 @pytest.mark.parametrize("prefix", ["middle_block.1.", "output_blocks.1.", "input_blocks.7.1."])
 def test_a_transformer_that_is_missing_is_still_expected(
-    base: ModelArchitecture, weights: dict[str, tuple[int, ...]], prefix: str
+    base: ModelArchitecture, weights: Shapes, vae: Shapes, prefix: str
 ) -> None:
     rest = {name: shape for name, shape in weights.items() if not name.startswith(prefix)}
-    told = fit_to_weights(
-        replace(base, texts=()), unet=rest, vae=shapes(build_vae(base.vae), vae_modules(base.vae)), texts=[], source="x"
-    )
+    told = fit_to_weights(replace(base, texts=()), unet=rest, vae=vae, texts=[], source="x")
     assert told.unet == base.unet

@@ -217,7 +217,19 @@ def test_the_first_pass_is_saved_if_the_setting_says_so(runner: PipelineRunner, 
     assert [Image.open(path).size for path in saved] == [(64, 64), (64, 64), (96, 96), (96, 96)]
     assert len(result.images) == 2
     run(runner, request({"upscaler": upscaler}, save_images=False), settings)
+    run(runner, request({"upscaler": upscaler}), settings.model_copy(update={"samples_save": False}))
     assert len(list((data / f"before-{upscaler}").rglob("*.png"))) == 4
+
+
+def test_the_first_pass_is_not_even_decoded_where_nothing_is_saved(
+    runner: PipelineRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("this takes time for nothing")
+
+    monkeypatch.setattr(SecondPass, "_decoded", refuse)
+    settings = Settings(save_images_before_highres_fix=True)
+    assert len(run(runner, request({"upscaler": "Latent"}, save_images=False), settings)[0].images) == 1
 
 
 # Other checkpoints

@@ -1,5 +1,7 @@
 """img2img and inpainting: from pictures to pictures."""
 
+import hashlib
+import io
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from modules.core.events import Cancelled, Finished, ImageReady, JobEvent, Progr
 from modules.core.parameters import Img2Img, Inpaint, Picture, Refiner, SoftInpainting, Txt2Img
 from modules.core.results import GeneratedImage
 from modules.core.settings import Settings, with_changes
+from modules.imaging.metadata import read_parameters
+from modules.imaging.png import encode_png
 from modules.pipeline import limits
 from modules.pipeline.runner import PipelineRunner
 from tests.pipeline.running import UNSAVED, Pixels, made, picture, pixels, run, stop_at
@@ -288,11 +292,12 @@ def test_masks_are_shown_if_the_settings_say_so(runner: PipelineRunner) -> None:
     assert (grid.width, grid.height) in ((128, 64), (64, 128))  # of the two pictures alone
     assert len([event for event in events if isinstance(event, ImageReady)]) == 6
     _check_masks(shown)
+    assert [image.path for image in shown] == [None] * 6
 
 
 def _check_masks(shown: list[GeneratedImage]) -> None:
     for finished, mask, composite in (shown[:3], shown[3:]):
-        assert (mask.seed, mask.path, composite.path) == (finished.seed, None, None)
+        assert mask.seed == composite.seed == finished.seed
         white = pixels(mask.data)[..., 0] == 255
         assert white[16:48, 16:48].all()
         assert white.sum() == 32 * 32
@@ -370,6 +375,80 @@ def test_pictures_and_grids_have_folders_of_their_own(
     saved = [image.path for image in result.images if image.path]
     assert [path.parent.parent for path in saved] == [data / grids, data / pictures, data / pictures]
     assert all(path.exists() for path in saved)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_pictures_it_begins_with_are_saved_if_the_setting_says_so(runner: PipelineRunner, data: Path) -> None:
+    asked = request(images=(INIT, GREEN), batch_size=2)
+    folder = data / "beginnings"
+    run(runner, asked, with_changes(UNSAVED, {"outdir_init_images": "beginnings"}))
+    assert not folder.exists()
+    settings = with_changes(UNSAVED, {"outdir_init_images": "beginnings", "save_init_img": True})
+    run(runner, asked, settings)
+    result, _ = run(runner, asked, settings)
+    begun = [Image.open(io.BytesIO(source.data)).convert("RGB").tobytes() for source in (INIT, GREEN)]
+    hashes = [hashlib.md5(content).hexdigest() for content in begun]
+    assert names(folder) == sorted(f"{md5}.png" for md5 in hashes)
+    for image, md5 in zip(result.images, hashes, strict=True):
+        assert f"Init image hash: {md5}, " in image.infotext
+    masked, _ = run(runner, inpaint(), settings)
+    assert f"Init image hash: {hashes[0]}, " in masked.images[0].infotext
+    assert "Init image hash" not in run(runner, asked)[0].images[0].infotext
+
+
+def test_an_init_picture_keeps_its_infotext(runner: PipelineRunner, data: Path) -> None:
+    told = Picture(data=encode_png(Image.new("RGB", (64, 64), "red"), "a red square"))
+    run(runner, request(images=(told,)), with_changes(UNSAVED, {"outdir_init_images": "told", "save_init_img": True}))
+    (path,) = (data / "told").iterdir()
+    assert read_parameters(path) == "a red square"
+
+
+@pytest.mark.parametrize(
+    ("settings", "saved"),
+    [
+        ({}, []),
+        ({"return_mask": True, "return_mask_composite": True}, []),
+        ({"save_mask": True}, ["00001-5-mask.png"]),
+        ({"save_mask_composite": True}, ["00001-5-mask-composite.png"]),
+        ({"save_mask": True, "save_mask_composite": True}, ["00001-5-mask.png", "00002-5-mask-composite.png"]),
+    ],
+)
+def test_masks_are_saved_if_the_settings_say_so(
+    runner: PipelineRunner, data: Path, settings: dict[str, Any], saved: list[str]
+) -> None:
+    folder = "-".join(["masked", *settings])
+    result, _ = run(runner, inpaint(), with_changes(Settings(), settings | {"outdir_samples": folder}))
+    assert names(data / folder) == ["00000-5.png", *saved]
+    assert len(result.images) == 1 + sum(name.startswith("return") for name in settings)
+
+
+def test_saved_masks_are_those_that_are_shown(runner: PipelineRunner, data: Path) -> None:
+    every = dict.fromkeys(("save_mask", "save_mask_composite", "return_mask", "return_mask_composite"), True)
+    result, _ = run(runner, inpaint(), with_changes(Settings(), every | {"outdir_samples": "shown-masks"}))
+    assert [image.path and image.path.name for image in result.images] == names(data / "shown-masks")
+    assert all(image.path and image.path.read_bytes() == image.data for image in result.images)
+    _check_masks([*result.images] * 2)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_pictures_are_saved_before_their_colours_are_corrected(
+    runner: PipelineRunner, data: Path, masked: bool
+) -> None:
+    asked = inpaint() if masked else request()
+    folder = f"uncorrected-{masked}"
+    keep, correct = {"save_images_before_color_correction": True}, {"img2img_color_correction": True}
+    for settings in (keep, correct):
+        run(runner, asked, with_changes(Settings(outdir_samples=folder), settings))
+    assert names(data / folder) == ["00000-5.png", "00001-5.png"]
+    result, _ = run(runner, asked, with_changes(Settings(outdir_samples=folder), keep | correct))
+    assert names(data / folder)[2:] == ["00002-5-before-color-correction.png", "00003-5.png"]
+    (before,) = (data / folder).rglob("*correction.png")
+    assert same(pixels(before.read_bytes()), made(runner, asked))
+    assert not same(pixels(before.read_bytes()), pixels(result.images[0].data))
+    assert read_parameters(before) == result.images[0].infotext
 
 
 # Checkpoints with more channels

@@ -11,7 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from modules.adapters.textual_inversion import NamedEmbeddings
 from modules.conditioning.conditioning import Conditioning
+from modules.conditioning.embeddings import Embeddings
 from modules.conditioning.encode import EncodedText, PictureFacts, PromptEncoder, TextOptions
 from modules.core.cancellation import CancelToken
 from modules.core.errors import InvalidRequest
@@ -24,6 +26,7 @@ from modules.core.settings import Settings
 from modules.families.base import LoadedModel
 from modules.library.checkpoints import CheckpointFile
 from modules.pipeline import text_cache
+from modules.pipeline.add_ons import ActiveAddOns, AddOns
 from modules.pipeline.context import Loaded, RunContext
 from modules.pipeline.prompts import (
     MAX_PARTS,
@@ -40,6 +43,10 @@ from modules.prompting.schedule import PromptStage
 from modules.sampling.denoiser import Told
 from modules.sampling.timeline import Timeline
 from tests.pipeline.running import UNSAVED, pixels, run
+
+NO_ADD_ONS = ActiveAddOns(
+    adapters=(), hypernetworks=(), embeddings=cast("NamedEmbeddings", None), lora_hashes={}, problems=()
+)
 
 STYLES = """\
 name,prompt,negative_prompt
@@ -65,6 +72,7 @@ def context(tmp_path: Path, request: Txt2Img, settings: Settings | None = None) 
         token=CancelToken(),
         load=no_checkpoint,
         find=no_checkpoint,
+        add_ons=cast("AddOns", None),
     )
 
 
@@ -119,9 +127,14 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> Loaded:
     """A model whose text encoder makes a vector of each letter, so that what it was told can be read again."""
 
     def encode(
-        _encoder: PromptEncoder, schedule: Sequence[PromptStage], _options: TextOptions, *, token: CancelToken
+        _encoder: PromptEncoder,
+        schedule: Sequence[PromptStage],
+        _options: TextOptions,
+        *,
+        token: CancelToken,
+        embeddings: Embeddings | None,
     ) -> Timeline[EncodedText]:
-        del token
+        del token, embeddings
         values = tuple(EncodedText(vectors=as_vectors(stage.text), pooled=None, empty=False) for stage in schedule)
         return Timeline(ends=tuple(stage.until for stage in schedule), values=values)
 
@@ -145,7 +158,7 @@ def as_text(conditioning: Conditioning) -> str:
 
 
 def told_about(where: RunContext, loaded: Loaded, *pairs: PromptPair, calls: Calls | None = None) -> Told[Conditioning]:
-    return told(where, loaded, pairs, calls or Calls(first=20), PictureFacts(width=64, height=64))
+    return told(where, loaded, pairs, calls or Calls(first=20), PictureFacts(width=64, height=64), NO_ADD_ONS)
 
 
 def parts(said: Told[Conditioning], picture: int = 0) -> list[tuple[str, float]]:
@@ -160,7 +173,6 @@ def test_styles_then_comments_then_tags_then_and(tmp_path: Path, loaded: Loaded)
     said = told_about(where, loaded, pair)
     assert parts(said) == [("a cat \nin a box", 1.0), (" sharp", 1.0)]
     assert as_text(said.negatives[0].at(0)) == "dog, low quality"
-    assert where.notes == ["<lora:…>: extra networks are not supported yet; the picture was made without them."]
 
 
 def test_parts_have_weights_and_negative_prompts_have_no_parts(tmp_path: Path, loaded: Loaded) -> None:
@@ -172,11 +184,28 @@ def test_parts_have_weights_and_negative_prompts_have_no_parts(tmp_path: Path, l
     assert where.notes == []
 
 
-def test_tags_are_not_spoken_of_where_they_are_not_to_act(tmp_path: Path, loaded: Loaded) -> None:
-    where = context(tmp_path, Txt2Img(extra_networks=False))
-    said = told_about(where, loaded, PromptPair(positive="a cat <lora:x:1><hypernet:y:1>", negative=""))
-    assert parts(said) == [("a cat", 1.0)]
-    assert where.notes == []
+def test_networks_of_the_settings_are_in_every_prompt_that_does_not_name_them(tmp_path: Path) -> None:
+    settings = Settings(sd_lora="ink", sd_hypernetwork="night", extra_networks_default_multiplier=0.5)
+    own = HiresFix(prompt="a dog <lora:ink:1>")
+    request = Txt2Img(prompt="a cat", negative_prompt="bird", hires=own)
+    prompts = merged_prompts(context(tmp_path, request, settings), request)
+    assert prompts.first == PromptPair(positive="a cat<hypernet:night:0.5><lora:ink:0.5>", negative="bird")
+    assert prompts.hires.positive == "a dog <lora:ink:1><hypernet:night:0.5>"
+
+
+def test_styles_that_repeat_the_prompt_have_a_limit(tmp_path: Path) -> None:
+    request = Txt2Img(prompt="a cat", styles=("Twice",) * 40)
+    where = context(tmp_path, request)
+    with where.paths.styles_file.open("a") as file:
+        file.write('Twice,"{prompt}{prompt}",\n')
+    with pytest.raises(InvalidRequest, match="With styles a prompt has more than 100,000 characters"):
+        merged_prompts(where, request)
+
+
+def test_a_prompt_may_not_change_into_texts_without_end(tmp_path: Path, loaded: Loaded) -> None:
+    where = context(tmp_path, Txt2Img())
+    with pytest.raises(InvalidRequest, match="may change at each of 1000 model calls"):
+        told_about(where, loaded, PromptPair(positive="[a|b]" * 2000, negative=""), calls=Calls(first=1000))
 
 
 def test_a_prompt_has_a_limit_of_parts(tmp_path: Path, loaded: Loaded) -> None:
@@ -228,6 +257,7 @@ def test_old_timelines_are_a_setting(tmp_path: Path, loaded: Loaded) -> None:
     ("setting", "value", "option"),
     [
         ("CLIP_stop_at_last_layers", 2, TextOptions(clip_skip=2)),
+        ("sdxl_clip_l_skip", True, TextOptions(optional_clip_skip=True)),
         ("comma_padding_backtrack", 0, TextOptions(backtrack=0)),
         ("emphasis", "No norm", TextOptions(emphasis="No norm")),
         ("use_old_emphasis_implementation", True, TextOptions(old_emphasis=True)),

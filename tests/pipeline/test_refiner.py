@@ -25,6 +25,7 @@ def test_it_takes_over_where_the_request_says(runner: PipelineRunner) -> None:
 
 
 def test_it_is_named_in_the_infotext_and_the_base_is_the_pictures_model(runner: PipelineRunner) -> None:
+    run(runner, CAT)  # which forgets the refiner of an earlier job
     result, events = run(runner, refined(0.5))
     assert "Refiner: tiny-sd1b [0dd9da1b35], Refiner switch at: 0.5" in result.images[0].infotext
     assert (result.model_name, result.model_hash) == ("tiny-sd1", "bb64a9c9c4")

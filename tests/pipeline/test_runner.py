@@ -13,10 +13,9 @@ from modules.core.parameters import Txt2Img
 from modules.core.paths import resolve_paths
 from modules.core.settings import Settings, with_changes
 from modules.imaging.metadata import read_parameters
-from modules.library.checkpoints import CheckpointLibrary
-from modules.pipeline import limits, output
+from modules.library.model_library import open_library
+from modules.pipeline import limits
 from modules.pipeline.runner import PipelineRunner
-from modules.storage.hashes import HashCache
 from tests.pipeline.running import UNSAVED, made, pixels, run, stop_at
 
 CAT = Txt2Img(prompt="a cat", sampler="Euler a", steps=3, seed=5, width=64, height=64)
@@ -276,13 +275,6 @@ def test_a_grid_is_made_only_when_it_is_wanted(runner: PipelineRunner) -> None:
     assert len(run(runner, CAT, with_changes(UNSAVED, {"grid_only_if_multiple": False}))[0].images) == 2
 
 
-def test_a_grid_that_nobody_could_open_is_left_out(runner: PipelineRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output, "MAX_GRID_PIXELS", 64 * 64)
-    result, _ = run(runner, changed(batch_count=2), Settings(samples_save=False))
-    assert not any(image.is_grid for image in result.images)
-    assert "No grid was made" in result.notes[0]
-
-
 def test_grid_rows_follow_the_setting(runner: PipelineRunner) -> None:
     grid = run(runner, changed(batch_count=3), with_changes(UNSAVED, {"n_rows": 3}))[0].images[0]
     assert (grid.width, grid.height) == (64, 192)
@@ -301,7 +293,7 @@ def test_save_images_of_the_request_wins(runner: PipelineRunner) -> None:
 def test_the_same_checkpoint_is_loaded_once(data: Path) -> None:
     flags = Flags(data_dir=data, no_half=True, use_cpu=("all",))
     paths = resolve_paths(flags)
-    fresh = PipelineRunner(flags=flags, paths=paths, checkpoints=CheckpointLibrary(paths, HashCache(paths.database)))
+    fresh = PipelineRunner(flags=flags, paths=paths, library=open_library(paths))
     _, events = run(fresh, CAT)
     assert any(isinstance(event, ModelLoading) for event in events)
     result, events = run(fresh, CAT)
@@ -322,7 +314,7 @@ def test_a_checkpoint_that_is_gone_from_the_settings_gives_way_to_the_first(runn
 def test_without_a_checkpoint_the_folder_is_named(tmp_path: Path) -> None:
     flags = Flags(data_dir=tmp_path, use_cpu=("all",))
     paths = resolve_paths(flags)
-    empty = PipelineRunner(flags=flags, paths=paths, checkpoints=CheckpointLibrary(paths, HashCache(paths.database)))
+    empty = PipelineRunner(flags=flags, paths=paths, library=open_library(paths))
     with pytest.raises(NoModelError, match="Stable-diffusion"):
         run(empty, CAT)
 

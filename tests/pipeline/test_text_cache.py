@@ -1,10 +1,12 @@
 """What the text encoders made of a text is kept, within bounds, and never made twice."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import pytest
 import torch
 
+from modules.conditioning.embeddings import Embeddings
 from modules.conditioning.encode import EncodedText, PromptEncoder, TextOptions, encode_texts
 from modules.core.cancellation import CancelToken
 from modules.core.parameters import HiresFix, Txt2Img
@@ -26,9 +28,15 @@ class Recorder:
         self.texts: list[tuple[str, ...]] = []
 
     def __call__(
-        self, encoder: PromptEncoder, schedule: Sequence[PromptStage], options: TextOptions, *, token: CancelToken
+        self,
+        encoder: PromptEncoder,
+        schedule: Sequence[PromptStage],
+        options: TextOptions,
+        *,
+        token: CancelToken,
+        embeddings: Embeddings | None,
     ) -> Timeline[EncodedText]:
-        del encoder, options, token
+        del encoder, options, token, embeddings
         self.texts.append(tuple(stage.text for stage in schedule))
         made = {
             stage.text: EncodedText(vectors=torch.full((1, 77, 8), float(len(self.texts))), pooled=None, empty=False)
@@ -72,6 +80,17 @@ def test_other_options_make_other_vectors(cache: TextCache, recorder: Recorder) 
     encode(cache, (20, "a dog"))
     encode(cache, (20, "a cat"), clip_skip=2)
     assert recorder.texts == [("a cat",), ("a cat",), ("a dog",)]
+
+
+def test_other_embeddings_or_weights_make_other_vectors(cache: TextCache, recorder: Recorder) -> None:
+    stages = [PromptStage(until=20, text="a cat")]
+    embeddings = cast("Embeddings", object())
+    for _ in range(2):
+        cache.encode(stages, TextOptions(), CancelToken())
+        cache.encode(stages, TextOptions(), CancelToken(), embeddings=embeddings)
+        cache.encode(stages, TextOptions(), CancelToken(), changed_by=("a LoRA", 0.8))
+        cache.encode(stages, TextOptions(), CancelToken(), changed_by=("a LoRA", 0.7))
+    assert len(recorder.texts) == 4
 
 
 def test_when_a_stage_ends_makes_no_other_vectors(cache: TextCache, recorder: Recorder) -> None:
@@ -126,10 +145,15 @@ def test_a_job_runs_the_encoder_once_per_text(runner: PipelineRunner, monkeypatc
     texts: list[tuple[str, ...]] = []
 
     def counted(
-        encoder: PromptEncoder, schedule: Sequence[PromptStage], options: TextOptions, *, token: CancelToken
+        encoder: PromptEncoder,
+        schedule: Sequence[PromptStage],
+        options: TextOptions,
+        *,
+        token: CancelToken,
+        embeddings: Embeddings | None,
     ) -> Timeline[EncodedText]:
         texts.append(tuple(stage.text for stage in schedule))
-        return encode_texts(encoder, schedule, options, token=token)
+        return encode_texts(encoder, schedule, options, token=token, embeddings=embeddings)
 
     monkeypatch.setattr(text_cache, "encode_texts", counted)
     request = Txt2Img(
@@ -144,7 +168,7 @@ def test_a_job_runs_the_encoder_once_per_text(runner: PipelineRunner, monkeypatc
         make_grid=False,
     )
     run(runner, request)
-    assert texts == [("a mouse",), ("a cheese",)]
+    assert texts == [("a cheese",), ("a mouse",)]
     run(runner, request.model_copy(update={"seed": 9, "width": 128, "cfg_scale": 3.0}))
     assert len(texts) == 2
     run(runner, request, UNSAVED.model_copy(update={"CLIP_stop_at_last_layers": 2}))

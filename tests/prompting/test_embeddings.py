@@ -69,3 +69,46 @@ def test_no_embeddings_means_words() -> None:
     (chunk,) = chunks("style")
     assert chunk.fixes == ()
     assert chunk.tokens[1:2] == tuple(shipped_tokenizer().encode("style"))
+
+
+class Counts(dict[str, int]):
+    """Remembers what it was asked for."""
+
+    asked: list[str]
+
+    def __getitem__(self, name: str) -> int:
+        self.asked.append(name)
+        return super().__getitem__(name)
+
+
+def test_how_many_vectors_there_are_is_asked_only_for_what_is_named() -> None:
+    tokenizer = shipped_tokenizer()
+    counts = Counts({"dog": 1, "cat": 2, "cattle": 3})
+    counts.asked = []
+    names = EmbeddingNames(counts, tokenizer)
+    assert counts.asked == []
+    assert chunk_prompt("a cat", tokenizer, backtrack=20, embeddings=names).chunks[0].fixes == (
+        EmbeddingFix(1, "cat", 2),
+    )
+    assert set(counts.asked) == {"cat"}
+
+
+def test_of_equal_names_the_first_one_that_can_be_used_counts() -> None:
+    (chunk,) = chunks("STYLE", Style=0, style=3, STYLE=4)
+    assert chunk.fixes == (EmbeddingFix(0, "style", 3),)
+
+
+def test_what_cannot_be_used_is_text_and_gives_way_to_a_shorter_name() -> None:
+    both = {"bad hands": 0, "bad": 1}
+    (chunk,) = chunks("bad hands", **both)
+    (hands,) = shipped_tokenizer().encode("hands")
+    assert chunk.tokens[1:3] == (EMBEDDING_TOKEN, hands)
+    (chunk,) = chunks("bad hands", **{"bad hands": 0})
+    assert chunk.tokens[1:3] == tuple(shipped_tokenizer().encode("bad hands"))
+
+
+def test_unusable_names_are_found_each_once() -> None:
+    tokenizer = shipped_tokenizer()
+    names = EmbeddingNames({"style": 1, "bad hands": 0, "odd": 0, "else": 0}, tokenizer)
+    assert names.unusable(tokenizer.encode("odd, style, bad hands, odd hands")) == ["odd", "bad hands"]
+    assert names.unusable([]) == []

@@ -1,16 +1,13 @@
 import json
-import random
 from dataclasses import asdict
 
 import pytest
 
 from modules.core.settings import Emphasis
 from modules.prompting import inspector
-from modules.prompting.chunks import chunk_prompt, count_tokens
 from modules.prompting.embeddings import EmbeddingNames
 from modules.prompting.inspector import Reading, inspect_prompt
 from modules.prompting.report import InspectedStage, PromptReport
-from modules.prompting.schedule import prompt_schedule
 from modules.prompting.tokenizer import shipped_tokenizer
 
 TOKENIZER = shipped_tokenizer()
@@ -116,45 +113,6 @@ def test_too_many_texts_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_report_can_be_sent() -> None:
     assert json.loads(json.dumps(asdict(report("(a:1.2) <lora:y> [b|style]")), allow_nan=False))
-
-
-SOUP = [
-    *["(", ")", "[", "]", ":", "|", "\\", ",", " ", "\n", "#", "<", ">"],
-    *["a", "cat ", "style", "bad prompt", "1.3)", ":0.5]", "[a:b:3]", "[a|b]", " BREAK ", " AND ", " and "],
-    *["<lora:x:1>", "<lora:", ":-1", "😀", "é", "Ã©", "\ud83d", "9" * 400, "<|endoftext|>", "cat " * 30],
-]
-
-
-def test_the_report_is_what_the_parsers_say() -> None:
-    soup = random.Random(0)
-    for _ in range(200):
-        prompt = "".join(soup.choices(SOUP, k=soup.randint(0, 25)))
-        reading = Reading(
-            negative=soup.random() < 0.3,
-            steps=soup.choice([1, 2, 7]),
-            hires_steps=soup.choice([None, 3]),
-            emphasis=soup.choice(["None", "Original"]),
-            comments=False,
-        )
-        found = report(prompt, reading)
-        if not reading.negative and reading.hires_steps is None:
-            assert found.count == count_tokens(
-                prompt, TOKENIZER, steps=reading.steps, emphasis=reading.emphasis, embeddings=EMBEDDINGS
-            )
-        for part in found.parts:
-            said = [(stage.until, found.texts[stage.text or 0].text) for stage in part.stages]
-            assert said == list(prompt_schedule(part.text, reading.steps))
-        for text in found.texts:
-            chunked = chunk_prompt(text.text, TOKENIZER, backtrack=20, emphasis=reading.emphasis, embeddings=EMBEDDINGS)
-            assert text.token_count == chunked.token_count
-            for seen, chunk in zip(text.chunks, chunked.chunks, strict=True):
-                count = len(seen.tokens)
-                assert tuple(token.id for token in seen.tokens) == chunk.tokens[1 : count + 1]
-                assert tuple(token.weight for token in seen.tokens) == chunk.multipliers[1 : count + 1]
-                assert seen.fixes == chunk.fixes
-                assert all(0 <= token.start <= token.stop <= len(prompt) for token in seen.tokens)
-        assert all(0 <= lint.start <= lint.stop <= len(prompt) for lint in found.lints)
-        assert json.dumps(asdict(found), allow_nan=False)
 
 
 @pytest.mark.timeout(60)

@@ -57,6 +57,17 @@ def test_a_changed_file_is_not_known(tmp_path: Path, model: Path) -> None:
     cache.put(model, SHA)  # gone: nothing to remember, and no error
 
 
+def test_a_hash_of_a_file_that_is_gone(tmp_path: Path, model: Path) -> None:
+    cache = HashCache(tmp_path / "easel.sqlite3")
+    cache.put(model, SHA)
+    stat = model.stat()
+    model.unlink()
+    assert cache.get_unread(model, stat.st_size, stat.st_mtime_ns) == SHA
+    assert cache.get_unread(model, stat.st_size + 1, stat.st_mtime_ns) is None
+    assert cache.get_unread(model, stat.st_size, stat.st_mtime_ns + 1) is None
+    assert cache.get_unread(tmp_path / "other", stat.st_size, stat.st_mtime_ns) is None
+
+
 def test_without_a_usable_database_hashes_last_until_the_end(
     tmp_path: Path, model: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

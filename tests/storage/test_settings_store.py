@@ -47,12 +47,12 @@ def test_only_what_was_changed_is_written(paths: Paths) -> None:
 
 
 def test_the_file_of_a1111_is_used_and_its_other_keys_stay_in_their_order(paths: Paths) -> None:
-    content = {"sd_vae": "Automatic", "samples_save": False, "日本": {"a": [1, None]}, "n_rows": 3, "z": "é \ud83d"}
+    content = {"sd_unet": "Automatic", "samples_save": False, "日本": {"a": [1, None]}, "n_rows": 3, "z": "é \ud83d"}
     write(paths, content)
     store = SettingsStore(paths)
     assert store.snapshot() == Settings(samples_save=False, n_rows=3)
     values = store.values()
-    assert values["sd_vae"] == "Automatic"
+    assert values["sd_unet"] == "Automatic"
     assert values["samples_save"] is False
     store.update({"n_rows": 4, "grid_save": False}, trusted=True)
     assert list(read(paths).items()) == list((content | {"n_rows": 4, "grid_save": False}).items())
@@ -111,21 +111,21 @@ def test_a_broken_file_is_kept_when_settings_are_saved(
 
 
 def test_a_file_that_breaks_meanwhile_does_not_lose_what_was_known(paths: Paths) -> None:
-    write(paths, {"sd_vae": "x", "n_rows": 2})
+    write(paths, {"sd_unet": "x", "n_rows": 2})
     store = SettingsStore(paths)
-    write(paths, b'{"sd_vae":')
+    write(paths, b'{"sd_unet":')
     store.update({"grid_save": False}, trusted=True)
-    assert read(paths) == {"sd_vae": "x", "n_rows": 2, "grid_save": False}
+    assert read(paths) == {"sd_unet": "x", "n_rows": 2, "grid_save": False}
     paths.settings_file.unlink()
     store.update({"grid_save": True}, trusted=True)
-    assert read(paths) == {"sd_vae": "x", "n_rows": 2, "grid_save": True}
+    assert read(paths) == {"sd_unet": "x", "n_rows": 2, "grid_save": True}
 
 
 def test_what_another_program_wrote_meanwhile_is_kept(paths: Paths) -> None:
     store = SettingsStore(paths)
-    write(paths, {"sd_vae": "new", "n_rows": 9})
+    write(paths, {"sd_unet": "new", "n_rows": 9})
     assert store.update({"grid_save": False}, trusted=True).n_rows == 9
-    assert read(paths) == {"sd_vae": "new", "n_rows": 9, "grid_save": False}
+    assert read(paths) == {"sd_unet": "new", "n_rows": 9, "grid_save": False}
 
 
 def test_a_byte_order_mark_is_no_damage(paths: Paths) -> None:
@@ -135,23 +135,23 @@ def test_a_byte_order_mark_is_no_damage(paths: Paths) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"nonsense": 1}, {"n_rows": "many"}, {"eta_ancestral": float("inf")}, {"sd_vae": "other"}, {"n_rows": 1, "x": 2}],
+    [{"nonsense": 1}, {"n_rows": "many"}, {"eta_ancestral": float("inf")}, {"sd_unet": "other"}, {"n_rows": 1, "x": 2}],
 )
 def test_wrong_changes_are_refused_and_nothing_is_written(changes: dict[str, Any], paths: Paths) -> None:
-    write(paths, {"sd_vae": "Automatic"})
+    write(paths, {"sd_unet": "Automatic"})
     store = SettingsStore(paths)
     with pytest.raises(InvalidRequest):
         store.update(changes, trusted=True)
-    assert read(paths) == {"sd_vae": "Automatic"}
+    assert read(paths) == {"sd_unet": "Automatic"}
     assert store.snapshot() == Settings()
 
 
 def test_a_client_may_send_back_all_that_it_was_given(paths: Paths) -> None:
-    write(paths, {"sd_vae": "Automatic", "outdir_samples": "/somewhere/else"})
+    write(paths, {"sd_unet": "Automatic", "outdir_samples": "/somewhere/else"})
     store = SettingsStore(paths)
     store.update(store.values() | {"n_rows": 2}, trusted=False)
     assert store.snapshot() == Settings(n_rows=2, outdir_samples="/somewhere/else")
-    assert read(paths)["sd_vae"] == "Automatic"
+    assert read(paths)["sd_unet"] == "Automatic"
 
 
 @pytest.mark.parametrize("folder", ["/tmp/pictures", "..", "outputs/../../x", "link/below", "~/../../.."])

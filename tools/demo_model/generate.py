@@ -113,7 +113,10 @@ def _make_batch(context: RunContext, loaded: Loaded, wishes: Sequence[Wish], man
     )
     batch = Batch(index=0, first=0, seeds=seeds, subseeds=seeds)
     latents = run_pass(context, loaded, manner, batch, this, _unseen)
-    return [decode_picture(loaded.model, latents[index : index + 1]) for index in range(len(latents))]
+    return [
+        decode_picture(context, loaded.model, latents[index : index + 1], context.token)
+        for index in range(len(latents))
+    ]
 
 
 def _unseen(_state: StepState) -> None:

@@ -36,13 +36,14 @@ NOT_NEEDED = {
 }
 """Flags of A1111 that people have in their start files, with the reason why they have nothing to do here."""
 
-FOR_LATER = {
-    "vae_dir": "VAEs",
-    "lora_dir": "LoRA files",
-    "embeddings_dir": "embeddings",
-    "hypernetwork_dir": "hypernetworks",
+FOLDERS = {
+    "ckpt_dir": "further folders of checkpoints",
+    "vae_dir": "further folders of VAEs",
+    "lora_dir": "folders of LoRA files; Lora in the models folder otherwise",
+    "embeddings_dir": "folders of embeddings; embeddings in the data folder otherwise",
+    "hypernetwork_dir": "folders of hypernetworks; hypernetworks in the models folder otherwise",
 }
-"""Flags that say where things are which this version does not use yet."""
+"""Flags that may be given more than once, each time with one folder."""
 
 CPU_PARTS = ("all", "sd")
 OTHER_PARTS = ("interrogate", "gfpgan", "bsrgan", "esrgan", "scunet", "codeformer")  # A1111's, which Easel has not
@@ -103,11 +104,14 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--models-dir", type=_folder, metavar="DIR", help="folder of model folders; models in the data folder otherwise"
     )
     add("--ckpt", type=_checkpoint, metavar="FILE", help="checkpoint to start with")
-    add("--ckpt-dir", type=_folder, metavar="DIR", help="a further folder of checkpoints")
-    add("--vae-dir", type=_folder, metavar="DIR", help="a further folder of VAEs")
-    add("--lora-dir", type=_folder, metavar="DIR", help="folder of LoRA files")
-    add("--embeddings-dir", type=_folder, metavar="DIR", help="folder of embeddings")
-    add("--hypernetwork-dir", type=_folder, metavar="DIR", help="folder of hypernetworks")
+    for name, text in FOLDERS.items():
+        add(_option(name), type=_folder, metavar="DIR", action="append", help=f"{text}; may be repeated")
+    add(
+        "--extra-model-paths",
+        type=_existing_file,
+        metavar="FILE",
+        help="ComfyUI's list of model folders; extra_model_paths.yaml in the data folder otherwise",
+    )
     add("--config", type=_existing_file, metavar="FILE", help="LDM yaml for checkpoints that have none beside them")
     add("--ui-settings-file", type=_file, metavar="FILE", help="settings; config.json in the data folder otherwise")
     add("--styles-file", type=_file, metavar="FILE", help="styles; styles.csv in the data folder otherwise")
@@ -171,8 +175,7 @@ def flags_from(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -
     given = dict(vars(arguments))
     for name in (name for name in NOT_NEEDED if name in given):
         log.warning("%s has no effect: %s.", _option(name), NOT_NEEDED[name])
-    for name in (name for name in FOR_LATER if name in given):
-        log.warning("%s has no effect yet: this version does not use %s.", _option(name), FOR_LATER[name])
+    given |= {name: tuple(given[name]) for name in FOLDERS if name in given}
     if "use_cpu" in given:
         given["use_cpu"] = _cpu_parts(given["use_cpu"])
     if "gradio_auth_path" in given:

@@ -38,7 +38,12 @@ def _parser() -> argparse.ArgumentParser:
     wish.add_argument("--batch-count", type=int, default=DEFAULTS.batch_count)
     wish.add_argument("--batch-size", type=int, default=DEFAULTS.batch_size)
     wish.add_argument("--checkpoint", help="title, name or hash of the checkpoint; the settings' one otherwise")
-    wish.add_argument("--output", type=Path, metavar="FILE.png", help="where to write; the outputs folder otherwise")
+    wish.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE.png",
+        help="where to write, its ending tells the format; the outputs folder otherwise",
+    )
     add_flags(parser)
     return parser
 
@@ -110,7 +115,10 @@ def _run_job(backend: Backend, request: Txt2Img, arguments: argparse.Namespace) 
     chosen = checkpoints.find(wanted) if wanted else checkpoints.default(backend.settings.snapshot())
     native = checkpoints.info(chosen).size._asdict()
     request = request.model_copy(update={side: px for side, px in native.items() if getattr(arguments, side) is None})
-    job_id = backend.jobs.submit(request, overrides={"sd_model_checkpoint": chosen.title}).job_id
+    overrides = {"sd_model_checkpoint": chosen.title}
+    if arguments.output:
+        overrides["samples_format"] = arguments.output.suffix.lower().removeprefix(".") or "png"
+    job_id = backend.jobs.submit(request, overrides=overrides).job_id
     try:
         last = _follow(backend, job_id, saved_by_worker=arguments.output is None)
     except KeyboardInterrupt:

@@ -71,7 +71,10 @@ def gallery_files(images: tuple[GeneratedImage, ...], cache: Path) -> list[str]:
     Returns:
         Absolute paths, named like the saved files, so that a download has the same name.
     """
-    names = [image.path.name if image.path else f"{number:05}-{image.seed}.png" for number, image in enumerate(images)]
+    names = [
+        image.path.name if image.path else f"{number:05}-{image.seed}{image.suffix}"
+        for number, image in enumerate(images)
+    ]
     return [save_bytes_to_cache(image.data, name, str(cache)) for image, name in zip(images, names, strict=True)]
 
 

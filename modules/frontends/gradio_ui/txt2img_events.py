@@ -54,14 +54,14 @@ class Txt2ImgEvents:
         return unchanged(), unchanged(), unchanged(), ""
 
     def fetch(self, job_id: str) -> Outcome:
-        """Return the pictures of a job that is over."""
+        """Return the pictures of a job that is over, also those that were finished before it failed."""
         try:
             state = self._backend.jobs.state(job_id)
         except UnknownName:
             return refusal(job_id, "The server was restarted and no longer knows this job. Please generate again.")
         if state.error:
-            return refusal(job_id, state.error.message)
-        log = log_html(job_id, summary(state))
+            gr.Warning(html.escape(state.error.message))
+        log = log_html(job_id, summary(state), error=state.error is not None)
         images = with_bytes(state.images)
         if not images:
             return unchanged(), unchanged(), unchanged(), log

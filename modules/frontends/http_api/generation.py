@@ -6,13 +6,13 @@ from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
-from modules.core.errors import InvalidRequest, UnknownName
 from modules.core.parameters import Generation, Img2Img, Txt2Img
 from modules.frontends.backend import Backend
 from modules.frontends.http_api.errors import JobFailed
 from modules.frontends.http_api.generation_body import GenerationBody
 from modules.frontends.http_api.generation_info import generation_answer
 from modules.frontends.http_api.img2img_body import Img2ImgBody
+from modules.frontends.http_api.infotext_body import filled_from_infotext
 from modules.frontends.http_api.overrides import check_overrides
 from modules.frontends.http_api.txt2img_body import Txt2ImgBody
 from modules.frontends.http_api.unsupported import refuse_unsupported
@@ -45,24 +45,24 @@ def generation_router(backend: Backend) -> APIRouter:
 
 
 async def _generate(body: Txt2ImgBody | Img2ImgBody, backend: Backend) -> Response:
-    request = await run_in_threadpool(_prepare, body, backend)
-    handle = backend.jobs.submit(request, job_id=body.force_task_id, overrides=body.override_settings)
+    asked, request = await run_in_threadpool(_prepare, body, backend)
+    handle = backend.jobs.submit(request, job_id=body.force_task_id, overrides=asked.override_settings)
     # When the client leaves meanwhile, the job goes on.
     state = await backend.jobs.wait(handle.job_id)
     # In a thread, since a large batch takes noticeable time to encode.
-    return Response(await run_in_threadpool(_answer, body, state), media_type="application/json")
+    return Response(await run_in_threadpool(_answer, asked, state), media_type="application/json")
 
 
-def _prepare(body: Txt2ImgBody | Img2ImgBody, backend: Backend) -> Txt2Img | Img2Img:
+def _prepare(body: Txt2ImgBody | Img2ImgBody, backend: Backend) -> tuple[Txt2ImgBody | Img2ImgBody, Txt2Img | Img2Img]:
+    """Return the body with what its infotext says, and the request that it means."""
     refuse_unsupported(body)
-    try:
-        request = body.to_request()
-    except UnknownName as error:  # of a sampler, a schedule type or an upscaler: a wrong value like any other
-        raise InvalidRequest(str(error)) from error
-    check_overrides(backend, body.override_settings)
+    asked = filled_from_infotext(body, backend)
+    request = asked.to_request()
+    check_overrides(backend, asked.override_settings)
+    # Those of an infotext are meant for its picture alone.
     if body.override_settings and not body.override_settings_restore_afterwards:
         backend.settings.update(body.override_settings, trusted=False)
-    return request
+    return asked, request
 
 
 def _answer(body: GenerationBody, state: JobState) -> bytes:

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
+from modules.core.errors import InvalidRequest, UnknownName
 from modules.core.parameters import Generation
 from modules.core.samplers import split_combined_name
 
@@ -83,7 +84,7 @@ class GenerationBody(BaseModel):
     send_images: bool = Field(default=True, description="return the pictures")
     save_images: bool = Field(default=False, description="save the pictures as the settings say")
     alwayson_scripts: dict[str, JsonValue] = {}
-    infotext: str | None = None
+    infotext: str | None = Field(default=None, description="says what the fields that are left out should be")
 
     @model_validator(mode="before")
     @classmethod
@@ -96,9 +97,9 @@ class GenerationBody(BaseModel):
         """Return the fields of `Generation` that this body fills.
 
         Raises:
-            UnknownName: the sampler or the schedule type does not exist.
+            InvalidRequest: the sampler or the schedule type does not exist.
         """
-        sampler, scheduler = split_combined_name(self.sampler_name or self.sampler_index, self.scheduler)
+        sampler, scheduler = sampler_names(self.sampler_name or self.sampler_index, self.scheduler)
         return {
             "prompt": self.prompt,
             "negative_prompt": self.negative_prompt,
@@ -137,14 +138,29 @@ class GenerationBody(BaseModel):
         return {"checkpoint": self.refiner_checkpoint, "switch_at": self.refiner_switch_at}
 
 
+def sampler_names(sampler: str, scheduler: str | None) -> tuple[str, str]:
+    """Return the labels of a sampler and a schedule type; see `split_combined_name`.
+
+    Raises:
+        InvalidRequest: there is none of that name. In a body it is a wrong value like any other, and no wrong address.
+    """
+    try:
+        return split_combined_name(sampler, scheduler)
+    except UnknownName as error:
+        raise InvalidRequest(str(error)) from error
+
+
 def validated(kind: type[RequestT], fields: dict[str, Any]) -> RequestT:
     """Return the request of a kind that has these fields.
 
     Raises:
         RequestValidationError: a value is out of range; the error names the field as the client calls it.
+        InvalidRequest: a schedule type or an upscaler does not exist.
     """
     try:
         return kind.model_validate(fields)
+    except UnknownName as error:
+        raise InvalidRequest(str(error)) from error
     except ValidationError as error:
         raise RequestValidationError([_as_body_field(entry) for entry in _entries(error)]) from error
 

@@ -40,8 +40,8 @@ class Img2ImgBody(GenerationBody):
 
         Raises:
             RequestValidationError: a value is out of range; the error names the field as the client calls it.
-            UnknownName: the sampler or the schedule type does not exist.
-            InvalidRequest: there is no picture to begin with, or a picture is none.
+            InvalidRequest: the sampler or the schedule type does not exist, there is no picture to begin with, or a
+                picture is none.
         """
         if not self.init_images:
             mask = " A mask alone is no picture to begin with." if self.mask else ""

@@ -11,9 +11,8 @@ from pydantic import JsonValue
 from modules.core.errors import NoModelError, UnknownName
 from modules.core.parameters import LoadCheckpoint
 from modules.frontends.backend import Backend
-from modules.frontends.http_api.errors import JobCancelled, JobFailed
+from modules.frontends.http_api.jobs import finished_job
 from modules.frontends.http_api.overrides import CHECKPOINT, check_overrides
-from modules.jobs.state import JobStatus
 
 
 def options_router(backend: Backend) -> APIRouter:
@@ -68,9 +67,4 @@ def _news(backend: Backend, changes: dict[str, JsonValue]) -> dict[str, Any]:
 
 
 async def _load(backend: Backend, title: str) -> None:
-    handle = backend.jobs.submit(LoadCheckpoint(), overrides={CHECKPOINT: title})
-    state = await backend.jobs.wait(handle.job_id)
-    if state.error:
-        raise JobFailed(state.error)
-    if state.status is JobStatus.CANCELLED:
-        raise JobCancelled(f"Loading {title} was interrupted; the checkpoint was not changed.")
+    await finished_job(backend, LoadCheckpoint(), f"Loading {title}", {CHECKPOINT: title})

@@ -7,7 +7,9 @@ from typing import Any, cast
 import psutil
 from fastapi import APIRouter
 
+from modules.core.parameters import LoadCheckpoint, UnloadCheckpoint
 from modules.frontends.backend import Backend
+from modules.frontends.http_api.jobs import finished_job
 
 HIDDEN = "********"
 
@@ -32,16 +34,31 @@ def system_router(backend: Backend) -> APIRouter:
         system = {"free": device.free, "used": device.used, "total": device.total}
         return {"ram": ram, "cuda": {"system": system}}
 
+    @router.post("/unload-checkpoint")
+    async def unload_checkpoint() -> dict[str, Any]:
+        """Give the memory of all loaded checkpoints back, when the jobs before are done."""
+        await finished_job(backend, UnloadCheckpoint(), "Unloading the checkpoint")
+        return {}
+
+    @router.post("/reload-checkpoint")
+    async def reload_checkpoint() -> dict[str, Any]:
+        """Load the chosen checkpoint if it is not loaded."""
+        await finished_job(backend, LoadCheckpoint(), "Loading the checkpoint")
+        return {}
+
     return router
 
 
 def _flags(backend: Backend) -> dict[str, Any]:
-    paths = backend.paths
-    flags = asdict(backend.flags) | {
+    paths, given = backend.paths, backend.flags
+    # A1111's clients know one folder of each kind.
+    flags = asdict(given) | {
         "data_dir": paths.data,
-        "lora_dir": paths.lora,
-        "embeddings_dir": paths.embeddings,
-        "hypernetwork_dir": paths.hypernetworks,
+        "ckpt_dir": next(iter(given.ckpt_dir), None),
+        "vae_dir": next(iter(given.vae_dir), None),
+        "lora_dir": paths.lora[0],
+        "embeddings_dir": paths.embeddings[0],
+        "hypernetwork_dir": paths.hypernetworks[0],
         "ui_settings_file": paths.settings_file,
         "styles_file": (paths.styles_file,),
     }

@@ -3,9 +3,8 @@
 from typing import Any
 
 from modules.core.parameters import Txt2Img
-from modules.core.samplers import split_combined_name
 from modules.core.upscalers import LATENT_MODES
-from modules.frontends.http_api.generation_body import NONE, GenerationBody, validated
+from modules.frontends.http_api.generation_body import NONE, GenerationBody, sampler_names, validated
 from modules.frontends.http_api.pictures import read_picture
 
 HIRES_DENOISING = 0.75  # A1111's, for a client that does not say
@@ -35,8 +34,8 @@ class Txt2ImgBody(GenerationBody):
 
         Raises:
             RequestValidationError: a value is out of range; the error names the field as the client calls it.
-            UnknownName: the sampler, the schedule type or the upscaler does not exist.
-            InvalidRequest: the first-pass picture is none.
+            InvalidRequest: a sampler, a schedule type or the upscaler does not exist, or the first-pass picture is
+                none.
         """
         fields = self.common_fields()
         if not self.enable_hr:
@@ -49,7 +48,7 @@ class Txt2ImgBody(GenerationBody):
     def _hires(self) -> dict[str, Any]:
         sampler, scheduler = None, self.hr_scheduler
         if self.hr_sampler_name and self.hr_sampler_name not in (*NONE, "Use same sampler"):
-            sampler, scheduler = split_combined_name(self.hr_sampler_name, same_as_none(self.hr_scheduler))
+            sampler, scheduler = sampler_names(self.hr_sampler_name, same_as_none(self.hr_scheduler))
         return {
             "scale": self.hr_scale,
             "width": self.hr_resize_x,

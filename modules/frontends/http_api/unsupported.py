@@ -31,7 +31,6 @@ UNSUPPORTED: dict[str, Callable[[GenerationBody], bool]] = {
     "latent_mask": lambda body: isinstance(body, Img2ImgBody) and bool(body.latent_mask),
     "script_name": lambda body: body.script_name not in (None, *NONE),
     "alwayson_scripts": _scripts_act,
-    "infotext": lambda body: bool(body.infotext),
 }
 
 

@@ -34,11 +34,16 @@ def test_nothing_given_is_the_dataclass_as_it_is() -> None:
     [
         (["--data-dir", "/d"], "data_dir", Path("/d")),
         (["--models-dir", "/d"], "models_dir", Path("/d")),
-        (["--ckpt-dir", "/d"], "ckpt_dir", Path("/d")),
-        (["--vae-dir", "/d"], "vae_dir", Path("/d")),
-        (["--lora-dir", "/d"], "lora_dir", Path("/d")),
-        (["--embeddings-dir", "/d"], "embeddings_dir", Path("/d")),
-        (["--hypernetwork-dir", "/d"], "hypernetwork_dir", Path("/d")),
+        (["--ckpt-dir", "/d"], "ckpt_dir", (Path("/d"),)),
+        (["--ckpt-dir", "/d", "--ckpt-dir=/e"], "ckpt_dir", (Path("/d"), Path("/e"))),
+        (["--vae-dir", "/d"], "vae_dir", (Path("/d"),)),
+        (["--vae-dir", "/d", "--vae-dir=/e"], "vae_dir", (Path("/d"), Path("/e"))),
+        (["--lora-dir", "/d"], "lora_dir", (Path("/d"),)),
+        (["--lora-dir", "/d", "--lora-dir=/e"], "lora_dir", (Path("/d"), Path("/e"))),
+        (["--embeddings-dir", "/d"], "embeddings_dir", (Path("/d"),)),
+        (["--embeddings-dir", "/d", "--embeddings-dir=/e"], "embeddings_dir", (Path("/d"), Path("/e"))),
+        (["--hypernetwork-dir", "/d"], "hypernetwork_dir", (Path("/d"),)),
+        (["--hypernetwork-dir", "/d", "--hypernetwork-dir=/e"], "hypernetwork_dir", (Path("/d"), Path("/e"))),
         (["--ui-settings-file", "/d/config.json"], "ui_settings_file", Path("/d/config.json")),
         (["--styles-file", "/d/styles.csv"], "styles_file", Path("/d/styles.csv")),
         (["--listen", *LOGIN], "listen", True),
@@ -82,6 +87,7 @@ def test_files_that_must_exist(tmp_path: Path) -> None:
         data_dir=PROJECT_ROOT, ckpt=file, config=file
     )
     assert parse_flags(["--ckpt", str(tmp_path)]).ckpt == tmp_path, "a diffusers folder"
+    assert parse_flags(["--extra-model-paths", str(file)]).extra_model_paths == file
 
 
 def test_every_field_has_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,6 +126,8 @@ def test_a_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--ckpt", "/no/such.ckpt"], "--ckpt: there is no /no/such.ckpt"),
         (["--config", "/no/such.yaml"], "--config: there is no /no/such.yaml"),
         (["--models-dir", __file__], "is a file: give a folder"),
+        (["--lora-dir", "/d", "--lora-dir", __file__], "is a file: give a folder"),
+        (["--extra-model-paths", "/no/such.yaml"], "--extra-model-paths: there is no /no/such.yaml"),
         (["--config", str(PROJECT_ROOT)], "is a folder: give a file"),
         (["--styles-file", str(PROJECT_ROOT)], "is a folder: give a file"),
     ],
@@ -166,7 +174,7 @@ def test_a_flag_that_is_not_needed_says_so(name: str, caplog: pytest.LogCaptureF
 
 def test_flags_with_an_effect_say_nothing(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        parse_flags(["--no-half", "--xformers", "--use-cpu", "all"])
+        parse_flags(["--no-half", "--xformers", "--use-cpu", "all", "--lora-dir", "/d", "--vae-dir", "/d"])
     assert caplog.records == []
 
 

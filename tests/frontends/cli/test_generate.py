@@ -13,8 +13,7 @@ from modules.frontends.cli import generate
 from modules.imaging.metadata import read_parameters
 from modules.jobs.service import JobService
 from modules.jobs.workers.local import LocalWorker
-from modules.library.checkpoints import CheckpointLibrary
-from modules.storage.hashes import HashCache
+from modules.library.model_library import open_library
 from modules.storage.settings_store import SettingsStore
 from tests.frontends.fake_worker import Emit, FakeRunner
 from tests.safetensors_headers import write_demo, write_header
@@ -31,8 +30,8 @@ def wired(flags: Flags, runner: FakeRunner) -> Backend:
     paths = resolve_paths(flags)
     settings = SettingsStore(paths)
     jobs = JobService(LocalWorker(lambda: runner), settings.snapshot)
-    checkpoints = CheckpointLibrary(paths, HashCache(paths.database))
-    return Backend(jobs=jobs, settings=settings, checkpoints=checkpoints, paths=paths, flags=flags)
+    library = open_library(paths)
+    return Backend(jobs=jobs, settings=settings, library=library, paths=paths, flags=flags)
 
 
 def command(data: Path, *words: str) -> list[str]:
@@ -134,6 +133,29 @@ def test_an_unknown_checkpoint_is_named(tmp_path: Path, build: Build, capsys: py
 def test_a_failed_job_says_why(tmp_path: Path, build: Build, capsys: pytest.CaptureFixture[str]) -> None:
     assert generate.run(command(tmp_path, "--prompt", "fail"), build) == 1
     assert "does not fit into memory" in capsys.readouterr().err
+
+
+def test_the_ending_of_the_output_tells_its_format(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Noting(FakeRunner):
+        def __call__(self, job: Job, emit: Emit, token: CancelToken) -> None:
+            asked.append(job.settings.samples_format)
+            super().__call__(job, emit, token)
+
+    def noting(flags: Flags) -> Backend:
+        return wired(flags, Noting(step_seconds=0))
+
+    for name in ("a.webp", "b.JPG", "c"):
+        assert generate.run(command(tmp_path, "--output", str(tmp_path / name)), noting) == 0
+    assert asked == ["webp", "jpg", "png"]
+
+
+def test_an_output_of_an_unknown_format_is_refused(
+    tmp_path: Path, build: Build, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert generate.run(command(tmp_path, "--output", str(tmp_path / "a.bmp")), build) == 1
+    assert "samples_format" in capsys.readouterr().err
 
 
 def test_an_output_that_cannot_be_written_is_named(

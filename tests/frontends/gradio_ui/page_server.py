@@ -16,8 +16,7 @@ from modules.frontends.backend import Backend
 from modules.frontends.gradio_ui.mount import mount_page
 from modules.frontends.http_api.server import create_app
 from modules.jobs.service import JobService
-from modules.library.checkpoints import CheckpointLibrary
-from modules.storage.hashes import HashCache
+from modules.library.model_library import open_library
 from modules.storage.settings_store import SettingsStore
 from tests.frontends.fake_worker import Gate, fake_worker
 
@@ -36,7 +35,7 @@ def make_backend(
     return Backend(
         jobs=JobService(fake_worker(step_seconds=step_seconds, gate=gate), settings.snapshot),
         settings=settings,
-        checkpoints=CheckpointLibrary(paths, HashCache(paths.database)),
+        library=open_library(paths),
         paths=paths,
         flags=flags,
     )

@@ -9,8 +9,7 @@ from modules.core.paths import resolve_paths
 from modules.frontends.backend import Backend
 from modules.frontends.gradio_ui.mount import mount_page
 from modules.jobs.service import JobService
-from modules.library.checkpoints import CheckpointLibrary
-from modules.storage.hashes import HashCache
+from modules.library.model_library import open_library
 from modules.storage.settings_store import SettingsStore
 from tests.frontends.fake_worker import fake_worker
 
@@ -26,8 +25,8 @@ def test_copies_that_a_crash_left_behind_are_deleted(tmp_path: Path) -> None:
     os.utime(old, (two_days_ago, two_days_ago))
     settings = SettingsStore(paths)
     jobs = JobService(fake_worker(), settings.snapshot)
-    checkpoints = CheckpointLibrary(paths, HashCache(paths.database))
-    mount_page(FastAPI(), Backend(jobs=jobs, settings=settings, checkpoints=checkpoints, paths=paths, flags=flags))
+    library = open_library(paths)
+    mount_page(FastAPI(), Backend(jobs=jobs, settings=settings, library=library, paths=paths, flags=flags))
     jobs.close()
     assert new.exists()
     assert not old.exists()

@@ -13,8 +13,7 @@ from modules.frontends.backend import Backend
 from modules.frontends.http_api.server import create_app
 from modules.jobs.service import JobService
 from modules.jobs.workers.local import LocalWorker
-from modules.library.checkpoints import CheckpointLibrary
-from modules.storage.hashes import HashCache
+from modules.library.model_library import open_library
 from modules.storage.settings_store import SettingsStore
 from tests.frontends.http_api.fakes import PaintingRunner
 
@@ -46,8 +45,8 @@ def backend(flags: Flags, runner: PaintingRunner) -> Iterator[Backend]:
     paths = resolve_paths(flags)
     settings = SettingsStore(paths)
     jobs = JobService(LocalWorker(lambda: runner), settings.snapshot)
-    checkpoints = CheckpointLibrary(paths, HashCache(paths.database))
-    yield Backend(jobs=jobs, settings=settings, checkpoints=checkpoints, paths=paths, flags=flags)
+    library = open_library(paths)
+    yield Backend(jobs=jobs, settings=settings, library=library, paths=paths, flags=flags)
     runner.gate.release(10_000)
     jobs.close()
 

@@ -16,8 +16,7 @@ from modules.frontends.backend import Backend
 from modules.frontends.http_api.server import create_app, serve_app
 from modules.jobs.service import JobService
 from modules.jobs.workers.local import LocalWorker
-from modules.library.checkpoints import CheckpointLibrary
-from modules.storage.hashes import HashCache
+from modules.library.model_library import open_library
 from modules.storage.settings_store import SettingsStore
 from tests.frontends.http_api.fakes import PaintingRunner
 
@@ -30,7 +29,7 @@ def main(folder: str, port: str | None = None) -> int:
     backend = Backend(
         jobs=JobService(LocalWorker(PaintingRunner), settings.snapshot),
         settings=settings,
-        checkpoints=CheckpointLibrary(paths, HashCache(paths.database)),
+        library=open_library(paths),
         paths=paths,
         flags=flags,
     )

@@ -102,7 +102,8 @@ MASKED: list[tuple[Fields, str, Any]] = [
 
 NOT_OF_THE_REQUEST = {
     *("override_settings", "override_settings_restore_afterwards", "force_task_id", "send_images", "comments"),
-    *("restore_faces", "script_name", "script_args", "alwayson_scripts", "infotext"),  # refused where they would act
+    *("restore_faces", "script_name", "script_args", "alwayson_scripts"),  # refused where they would act
+    "infotext",  # has its own tests
 }
 
 

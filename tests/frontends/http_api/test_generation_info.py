@@ -10,8 +10,10 @@ import pytest
 from modules.core.job import Job
 from modules.core.parameters import Generation, HiresFix, Img2Img, Picture, Txt2Img
 from modules.core.results import GeneratedImage, GenerationResult
+from modules.core.samplers import split_combined_name
 from modules.core.settings import Settings
 from modules.frontends.http_api.generation_info import generation_answer, generation_info
+from tests.frontends.http_api.recorded import a1111_answers
 
 CAT = GeneratedImage(
     data=b"cat", infotext="a cat, first", prompt="a cat", negative_prompt="dog", seed=5, subseed=9, width=64, height=64
@@ -66,11 +68,38 @@ def test_without_pictures_the_request_speaks() -> None:
         (Txt2Img(hires=HiresFix(denoising_strength=0.3)), "denoising_strength", 0.3),
         (Img2Img(images=(PICTURE,), denoising_strength=0.4), "denoising_strength", 0.4),
         (Txt2Img(styles=("Photo",)), "styles", ["Photo"]),
-        (Txt2Img(scheduler="Karras"), "extra_generation_params", {"Schedule type": "Karras"}),
     ],
 )
 def test_fields_of_the_request(request_: Txt2Img | Img2Img, field: str, value: Any) -> None:
     assert told(request_, CAT)[field] == value
+
+
+@pytest.mark.parametrize("case", a1111_answers()["extra_generation_params"].values(), ids=lambda case: case["infotext"])
+def test_what_was_out_of_the_ordinary_is_what_a1111_tells(case: dict[str, Any]) -> None:
+    request = Txt2Img(sampler=split_combined_name(case["sampler_name"])[0])
+    info = told(request, GRID, replace(CAT, infotext=case["infotext"]))
+    assert info["extra_generation_params"] == case["extra_generation_params"]
+    assert info["is_using_inpainting_conditioning"] is case["is_using_inpainting_conditioning"]
+
+
+@pytest.mark.parametrize(
+    ("sampler", "scheduler", "extra"),
+    [
+        ("Euler", "Karras", {"Schedule type": "Karras"}),
+        ("Euler", "Automatic", {}),
+        ("DPM fast", "Karras", {"Schedule type": "Karras"}),
+        ("DDIM", "Karras", {}),  # walks over timesteps: A1111 names the schedule type, but as no extra parameter
+    ],
+)
+def test_a_chosen_schedule_type_is_out_of_the_ordinary(sampler: str, scheduler: str, extra: dict[str, str]) -> None:
+    infotext = f"a cat\nSteps: 2, Sampler: {sampler}, Schedule type: {scheduler}, Seed: 5"
+    info = told(Txt2Img(sampler=sampler), replace(CAT, infotext=infotext))
+    assert info["extra_generation_params"] == extra
+
+
+def test_without_pictures_nothing_is_out_of_the_ordinary() -> None:
+    info = told(Txt2Img(scheduler="Karras"))
+    assert (info["extra_generation_params"], info["is_using_inpainting_conditioning"]) == ({}, False)
 
 
 def test_fields_of_the_job() -> None:

@@ -103,6 +103,7 @@ def test_loading_waits_its_turn_and_an_interrupted_one_changes_nothing(
     client: TestClient, backend: Backend, runner: PaintingRunner, until: Until
 ) -> None:
     backend.jobs.submit(Txt2Img(prompt="wait", steps=1))
+    until(lambda: backend.jobs.current() is not None)
     with ThreadPoolExecutor() as pool:
         reply = pool.submit(client.post, URL, json={"sd_model_checkpoint": "tiny"})
         until(lambda: len(backend.jobs.pending()) == 1)

@@ -27,7 +27,6 @@ ACTING: dict[str, tuple[Any, ...]] = {
         {"Unheard of": [1]},
         {"Unheard of": {"args": "all"}},
     ),
-    "infotext": ("a dog\nSteps: 5",),
 }
 ACTS = [(field, value) for field, values in ACTING.items() for value in values]
 

@@ -1,0 +1,1 @@
+"""The kinds of weight adapters: how each changes one weight."""

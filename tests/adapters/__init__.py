@@ -1,0 +1,1 @@
+"""Weight adapters: every kind, every spelling, and the files that other tools write."""
