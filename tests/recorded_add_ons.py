@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariableType]  # os.PathLike without argument
 
+from tests.adapters.recorded_add_ons import write_embeddings, write_hypernetwork
 from tests.recorded_weights import TEXT_INNER, TEXT_LAYERS, TEXT_WIDTH
 
 Array = npt.NDArray[np.float64]
@@ -71,10 +70,9 @@ def write_recorded_add_ons(data: Path) -> None:
     bundled = {"bundle_emb.bundlemb.string_to_param.*": _drawn("bundle/emb", (2, TEXT_WIDTH))}
     first_two = dict(list(_LINEAR.items())[:2])
     _write_lora(lora, "bundle", _low_rank("bundle", first_two, alpha=4) | bundled)
-    vectors = _drawn("emb/emb-st1", (1, TEXT_WIDTH)).astype(np.float32)
-    save_file({"emb_params": vectors}, embeddings / "emb-st1.safetensors")
-    torch.save(_hypernetwork("hyp", "linear", normalised=False), hypernetworks / "hyp.pt")
-    torch.save(_hypernetwork("hyprelu", "relu", normalised=True), hypernetworks / "hyprelu.pt")
+    write_embeddings(embeddings)
+    write_hypernetwork(hypernetworks / "hyp.pt", activation="linear", norm=False)
+    write_hypernetwork(hypernetworks / "hyprelu.pt", activation="relu", norm=True)
 
 
 def _drawn(key: str, shape: tuple[int, ...], scale: float = 1.0) -> Array:
@@ -122,45 +120,3 @@ def _write_lora(folder: Path, name: str, tensors: Mapping[str, Array]) -> None:
         content += tensor.tobytes()
     text = json.dumps(header).encode()
     (folder / f"{name}.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + content)
-
-
-def _hypernetwork(name: str, activation: str, *, normalised: bool) -> dict[int | str, object]:
-    """Return what A1111's file of a hypernetwork holds."""
-    networks: dict[int | str, object] = {
-        width: tuple(_half(name, width, half, activation, normalised=normalised) for half in "kv")
-        for width in (64, 128)
-    }
-    return networks | {
-        "step": 500,
-        "name": name,
-        "layer_structure": [1, 2, 1],
-        "activation_func": activation,
-        "is_layer_norm": normalised,
-        "weight_initialization": "Normal",
-        "sd_checkpoint": None,
-        "sd_checkpoint_name": None,
-        "activate_output": False,
-        "use_dropout": False,
-        "dropout_structure": [0, 0, 0],
-        "last_layer_dropout": False,
-        "optional_info": None,
-    }
-
-
-def _half(name: str, width: int, half: str, activation: str, *, normalised: bool) -> dict[str, torch.Tensor]:
-    tensors: dict[str, torch.Tensor] = {}
-    position = 0
-
-    def put(key: str, letters: str, shape: tuple[int, ...], scale: float, plus: float = 0.0) -> None:
-        values = _drawn(f"{name}/{width}/{half}/{position}{letters}", shape, scale)
-        tensors[f"linear.{position}.{key}"] = torch.from_numpy(values.astype(np.float32) + np.float32(plus))
-
-    for layer, (into, out) in enumerate(((width, 2 * width), (2 * width, width))):
-        put("weight", "w", (out, into), float(0.7 / np.sqrt(into)))
-        put("bias", "b", (out,), 0.05)
-        position += 2 if activation != "linear" and layer == 0 else 1  # an activation takes a place of its own
-        if normalised:
-            put("weight", "lw", (out,), 0.1, plus=1)
-            put("bias", "lb", (out,), 0.05)
-            position += 1
-    return tensors

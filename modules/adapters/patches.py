@@ -64,6 +64,11 @@ class Patches:
         self._index: ModelIndex | None = None
         self._known: OrderedDict[AdapterSet, Parameters] = OrderedDict()
 
+    @property
+    def kept(self) -> tuple[AdapterSet, ...]:
+        """The sets that need not be made again, the one that was used last at the end."""
+        return tuple(self._known)
+
     def index(self, model: LoadedModel) -> ModelIndex:
         """Return by what files are matched to the model; made when it is first asked for."""
         if self._index is None:
@@ -88,17 +93,18 @@ class Patches:
 
     def _made(self, components: Components, device: torch.device, uses: AdapterSet, token: CancelToken) -> Parameters:
         """Return the parameters that a set changes, as it makes them."""
-        known = self._known.pop(uses, None)
-        if known is None:
-            by_target = _by_target(uses)
-            weights = {target: _parameter(components, target) for target in by_target}
-            self._make_room(_bytes(weights.values()), device)
-            known = {}
-            for target, changes in by_target.items():
-                token.check_interrupted()
-                known[target] = nn.Parameter(changed(weights[target], changes), requires_grad=False)
-        self._known[uses] = known
-        return known
+        if uses in self._known:
+            self._known.move_to_end(uses)
+            return self._known[uses]
+        by_target = _by_target(uses)
+        weights = {target: _parameter(components, target) for target in by_target}
+        self._make_room(_bytes(weights.values()), device)
+        made: dict[Target, nn.Parameter] = {}
+        for target, changes in by_target.items():
+            token.check_interrupted()
+            made[target] = nn.Parameter(changed(weights[target], changes), requires_grad=False)
+        self._known[uses] = made
+        return made
 
     def _make_room(self, needed: int, device: torch.device) -> None:
         kept = sum(_bytes(made.values()) for made in self._known.values())

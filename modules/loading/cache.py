@@ -90,6 +90,12 @@ class ModelCache:
             held.residence.come()
         return held.model
 
+    def use(self, model: LoadedModel) -> None:
+        """Bring a model back to the device if it waits in main memory; for who touches weights without a call."""
+        for held in self._held.values():
+            if held.model.network is model.network and held.residence is not None:
+                held.residence.come()
+
     def clear(self) -> None:
         """Forget all checkpoints and give their memory back."""
         for path in list(self._held):

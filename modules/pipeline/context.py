@@ -49,6 +49,7 @@ class RunContext:
         load: gets the checkpoint of a name.
         find: finds a checkpoint by its name, without loading it.
         add_ons: what prompts may name.
+        use: brings a model that another one has replaced on the device back.
         keep: which checkpoints stay in memory.
         notes: sentences for the person, collected on the way.
         images: finished pictures, in order.
@@ -69,6 +70,7 @@ class RunContext:
     load: Callable[["RunContext", str], Loaded]
     find: Callable[[str], CheckpointFile]
     add_ons: AddOns
+    use: Callable[[LoadedModel], None] = field(default=lambda _model: None)
     keep: Keep = field(default_factory=Keep)
     notes: list[str] = field(default_factory=list[str])
     images: list[GeneratedImage] = field(default_factory=list[GeneratedImage])

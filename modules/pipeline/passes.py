@@ -82,6 +82,8 @@ def run_pass(
         InvalidRequest: prompts, schedule or model do not go together.
     """
     settings, model, info = context.settings, loaded.model, find_sampler(this.sampler)
+    # Add-ons change weights where they lie, which is on the device from here on.
+    context.use(model)
     context.sampled_by = model
     levels = levels_of_run(settings, model, info)
     said = _told(context, loaded, this)

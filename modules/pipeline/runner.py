@@ -63,6 +63,7 @@ class PipelineRunner:
             load=lambda context, name: self._load(context, self._checkpoints.find(name)),
             find=lambda name: self._hashed(self._checkpoints.find(name), token),
             add_ons=self._add_ons,
+            use=self._cache.use,
         )
         try:
             self._run(context)
@@ -93,7 +94,7 @@ class PipelineRunner:
         # inference_mode: no autograd bookkeeping, also for tensors made on the way.
         with torch.inference_mode():
             match context.job.request:
-                case LoadCheckpoint() | UnloadCheckpoint():
+                case LoadCheckpoint():
                     pass
                 case ListEmbeddings():
                     context.embeddings = context.add_ons.list_embeddings(loaded.model)

@@ -104,11 +104,11 @@ class ImageNoise:
             low: lowest positive noise level of the run.
             high: highest noise level of the run.
         """
-        seeds, (channels, *sides) = self._seeds, self._shape
+        seeds, (channels, height, width) = self._seeds, self._shape
         if self._one_path:
             channels *= len(seeds)
             seeds = (_seed_of_batch(seeds[-1]),)
-        shape = (channels, *sides)
+        shape = (channels, height, width)
         return BrownianPaths(seeds, lambda seed: self._generator(seed)(shape), low=low, high=high)
 
     def delivered(self, noise: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ from modules.sampling.noise import ImageNoise
 from modules.sampling.samplers.timesteps import TimestepOptions
 from tests.checkpoint_variants import UNET_CONFIG, VAE_CONFIG, convert_with_diffusers
 from tests.families.by_hand import CFG_SCALE, CPU, load, told
-from tests.family_folders import Folder, Part, Tensors, as_tensors, sd2_folder, sdxl_folder
+from tests.family_folders import Config, Folder, Part, as_tensors, sd2_folder, sdxl_folder
 from tests.recorded_checkpoint import (
     SD2_V_YAML,
     XL_YAML,
@@ -46,10 +46,17 @@ PipelineClass = Any
 
 
 class Pair(NamedTuple):
-    """The same checkpoint twice."""
+    """The same checkpoint twice.
+
+    Attributes:
+        ours: loaded by us.
+        theirs: a pipeline of diffusers.
+        schedule: what all schedulers of diffusers must know of it: the betas, and what the network predicts.
+    """
 
     ours: LoadedModel
     theirs: PipelineClass
+    schedule: Config
 
 
 def network(part: Part, kind: Any) -> Any:
@@ -68,10 +75,6 @@ def tokenizer(pad: str) -> CLIPTokenizer:
     return CLIPTokenizer(**files, pad_token=pad, model_max_length=77)
 
 
-def scheduler(folder: Folder) -> EulerDiscreteScheduler:
-    return EulerDiscreteScheduler(**folder.scheduler)
-
-
 def sd1(folder: Path) -> Pair:
     path = write_tiny_sd1(folder)
     tensors = tiny_sd1_tensors()
@@ -88,33 +91,34 @@ def sd1(folder: Path) -> Pair:
         "text_encoder": Part(config=TEXT_CONFIG | {"eos_token_id": 49407}, tensors=text),
     }
     schedule = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
-    return Pair(load(path), plain_pipeline(Folder(parts=parts, scheduler=schedule), pad="<|endoftext|>"))
+    return plain_pair(path, Folder(parts=parts, scheduler=schedule), pad="<|endoftext|>")
 
 
 def sd2(folder: Path) -> Pair:
     arrays = recorded_sd2_v()
     path = write_recorded(folder / "two.safetensors", arrays, SD2_V_YAML)
-    return Pair(load(path), plain_pipeline(sd2_folder(as_tensors(arrays)), pad="!"))
+    return plain_pair(path, sd2_folder(as_tensors(arrays)), pad="!")
 
 
-def plain_pipeline(folder: Folder, *, pad: str) -> PipelineClass:
-    return StableDiffusionPipeline(
+def plain_pair(path: Path, folder: Folder, *, pad: str) -> Pair:
+    theirs = StableDiffusionPipeline(
         vae=network(folder.parts["vae"], AutoencoderKL),
         text_encoder=network(folder.parts["text_encoder"], CLIPTextModel),
         tokenizer=tokenizer(pad),
         unet=network(folder.parts["unet"], UNet2DConditionModel),
-        scheduler=cast("Any", scheduler(folder)),
+        scheduler=cast("Any", EulerDiscreteScheduler()),
         safety_checker=cast("Any", None),
         feature_extractor=cast("Any", None),
         requires_safety_checker=False,
     )
+    return Pair(load(path), theirs, folder.scheduler)
 
 
 def sdxl(folder: Path) -> Pair:
     arrays = recorded_sdxl()
     path = write_recorded(folder / "xl.safetensors", arrays, XL_YAML)
-    tensors: Tensors = as_tensors(arrays)
-    parts = sdxl_folder(tensors).parts
+    split = sdxl_folder(as_tensors(arrays))
+    parts = split.parts
     theirs = StableDiffusionXLPipeline(
         vae=network(parts["vae"], AutoencoderKL),
         text_encoder=network(parts["text_encoder"], CLIPTextModel),
@@ -122,10 +126,10 @@ def sdxl(folder: Path) -> Pair:
         tokenizer=tokenizer("<|endoftext|>"),
         tokenizer_2=tokenizer("!"),
         unet=network(parts["unet"], UNet2DConditionModel),
-        scheduler=cast("Any", scheduler(sdxl_folder(tensors))),
+        scheduler=cast("Any", EulerDiscreteScheduler()),
         add_watermarker=False,
     )
-    return Pair(load(path), theirs)
+    return Pair(load(path), theirs, split.scheduler)
 
 
 @pytest.fixture(scope="module", params=[sd1, sd2, sdxl], ids=["SD 1.x", "SD 2.x", "SDXL"])
@@ -231,7 +235,7 @@ def assert_same(ours: list[Tensor], theirs: list[Tensor]) -> None:
 @torch.inference_mode()
 def test_eulers_trajectory(pair: Pair) -> None:
     """The uniform schedule is diffusers' "linspace": from the highest timestep to the lowest, and then to no noise."""
-    scheduler = EulerDiscreteScheduler.from_config(pair.theirs.scheduler.config, timestep_spacing="linspace")
+    scheduler = EulerDiscreteScheduler(**pair.schedule, timestep_spacing="linspace")
     assert_same(trajectory(pair.ours, "Euler"), trajectory_of_diffusers(pair.theirs, scheduler))
 
 
@@ -242,12 +246,8 @@ def test_ddims_trajectory(pair: Pair, eta: float) -> None:
     offset of 1, and ends at timestep 1. Diffusers goes one step further, to no noise, where `set_alpha_to_one` would
     matter; that step is left out. Neither clips the denoised latents.
     """
-    scheduler = DDIMScheduler.from_config(
-        pair.theirs.scheduler.config,
-        timestep_spacing="leading",
-        steps_offset=1,
-        set_alpha_to_one=False,
-        clip_sample=False,
+    scheduler = DDIMScheduler(
+        **pair.schedule, timestep_spacing="leading", steps_offset=1, set_alpha_to_one=False, clip_sample=False
     )
     theirs = trajectory_of_diffusers(pair.theirs, scheduler, eta=eta)
     assert len(theirs) == STEPS

@@ -68,7 +68,8 @@ def generations(draw: st.DrawFn) -> GenerationFields:
             values[entry.name] = VALUES[entry.metadata[KIND]]
         elif GROUP in entry.metadata:
             values[entry.name] = groups(entry.metadata[GROUP])
-    extra = st.fixed_dictionaries({}, optional=dict.fromkeys(("Foo bar", "A-b/c", "_x", "Größe", "Size-3"), said))
+    others: dict[str, st.SearchStrategy[str]] = dict.fromkeys(("Foo bar", "A-b/c", "_x", "Größe", "Size-3"), said)
+    extra: st.SearchStrategy[dict[str, str]] = st.fixed_dictionaries({}, optional=others)
     always = {"steps": VALUES["whole"], "sampler": VALUES["text"], "seed": VALUES["whole"]}
     optional = {name: strategy for name, strategy in values.items() if name not in always}
     drawn = draw(st.fixed_dictionaries(always, optional=optional))

@@ -48,6 +48,12 @@ def test_only_the_one_in_use_lies_on_the_device(cache: ModelCache, files: list[C
     assert (devices(first), devices(second)) == ({"cpu"}, {"cpu"})
 
 
+def test_one_can_be_brought_back_before_it_is_called(cache: ModelCache, files: list[CheckpointFile]) -> None:
+    first, second = (get(cache, file, Keep(limit=2)) for file in files[:2])
+    cache.use(first)
+    assert (devices(first), devices(second)) == ({"cuda"}, {"cpu"})
+
+
 @pytest.mark.parametrize("part", ["network", "autoencoder", "text encoder"])
 def test_calling_any_of_its_networks_brings_a_model_back(
     cache: ModelCache, files: list[CheckpointFile], part: str

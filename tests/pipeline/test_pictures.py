@@ -11,11 +11,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from modules.core.cancellation import CancelToken
 from modules.core.errors import InvalidRequest
 from modules.core.parameters import Picture
+from modules.core.settings import Settings
 from modules.families.base import LoadedModel
+from modules.families.vae import VaeOptions
 from modules.imaging.png import encode_png
 from modules.pipeline import pictures
+from modules.pipeline.context import RunContext
 from modules.pipeline.pictures import encode_pictures, open_picture, to_tensor
 
 PNG = encode_png(Image.new("RGB", (6, 4), (255, 128, 0)), None)
@@ -61,7 +65,12 @@ def test_a_picture_of_absurd_size_is_refused_before_it_is_read(monkeypatch: pyte
 
 
 def describing(encode: object) -> LoadedModel:
-    return cast("LoadedModel", SimpleNamespace(device=torch.device("cpu"), encode=encode))
+    vae = SimpleNamespace(dtype=torch.float32)
+    return cast("LoadedModel", SimpleNamespace(device=torch.device("cpu"), encode=encode, vae=vae))
+
+
+def job() -> RunContext:
+    return cast("RunContext", SimpleNamespace(settings=Settings(), token=CancelToken(), vae_tiled=False))
 
 
 def test_a_tensor_holds_channels_rows_and_columns_from_minus_1_to_1() -> None:
@@ -75,10 +84,11 @@ def test_a_tensor_holds_channels_rows_and_columns_from_minus_1_to_1() -> None:
 def test_pictures_are_encoded_one_by_one() -> None:
     seen: list[tuple[int, ...]] = []
 
-    def encode(picture: Tensor) -> Tensor:
+    def encode(picture: Tensor, _options: VaeOptions) -> Tensor:
         seen.append(tuple(picture.shape))
         return picture[:, :1, ::8, ::8] * 2
 
-    latents = encode_pictures(describing(encode), torch.stack([torch.full((3, 16, 8), value) for value in (1.0, 2.0)]))
+    shown = torch.stack([torch.full((3, 16, 8), value) for value in (1.0, 2.0)])
+    latents = encode_pictures(job(), describing(encode), shown)
     assert seen == [(1, 3, 16, 8), (1, 3, 16, 8)]
     torch.testing.assert_close(latents.flatten(), torch.tensor([2.0, 2.0, 4.0, 4.0]))

@@ -72,7 +72,7 @@ def alone(request: Txt2Img | Img2Img, number: int) -> Txt2Img | Img2Img:
     asked=changes,
     chosen=settings,
 )
-@examples(8, slow=True)
+@examples(6, slow=True)
 def test_pictures_do_not_depend_on_their_batch(
     runner: PipelineRunner, sampler: str, kind: str, asked: dict[str, Any], chosen: dict[str, Any]
 ) -> None:

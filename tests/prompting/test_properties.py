@@ -336,6 +336,6 @@ READERS: dict[str, Callable[[str], object]] = {
 @given(long_texts)
 @example(Long(opening="(", inner="a"))
 @example(Long(opening="[a:", inner="a"))
-@examples(4)
+@examples(3)
 def test_the_longest_and_deepest_texts_end_soon(reader: Callable[[str], object], long: Long) -> None:
     assert reader(long.text)

@@ -63,8 +63,16 @@ def test_embeddings_as_a1111_lists_them(client: TestClient) -> None:
     answer = client.get("/sdapi/v1/embeddings").json()
     untold = {"step": None, "sd_checkpoint": None, "sd_checkpoint_name": None}
     assert answer == {
-        "loaded": {"emb-st1": untold | {"shape": 64, "vectors": 1}},
-        "skipped": {"wide": untold | {"shape": 768, "vectors": 3}},
+        "loaded": {
+            "emb-diff": untold | {"shape": 64, "vectors": 1},
+            "emb-pt3": untold | {"shape": 64, "vectors": 3},
+            "emb-st1": untold | {"shape": 64, "vectors": 1},
+        },
+        "skipped": {
+            "emb-wrong": untold | {"shape": 768, "vectors": 1},
+            "emb-xl": untold | {"shape": 128, "vectors": 2},
+            "wide": untold | {"shape": 768, "vectors": 3},
+        },
     }
 
 
