@@ -16,6 +16,7 @@ from tools.demo_model import colours
 from tools.demo_model.generate import Wish, load, make_pictures, make_series
 from tools.demo_model.networks import CHECKPOINT
 from tools.demo_model.shapes import shape_of
+from tools.demo_model.world import NEW_SHAPE
 
 QUICK = Txt2Img(steps=12, cfg_scale=6, sampler="DPM++ 2M", width=128, height=128, batch_size=8)
 
@@ -97,6 +98,23 @@ def test_a_larger_picture_is_still_of_the_prompt(demo: Loaded) -> None:
     wishes = [Wish(prompt="a large red circle in the center on a blue background", seed=seed) for seed in range(2)]
     for picture in make_pictures(demo, wishes, manner):
         assert colours.nearest(colours.background(picture)) == "blue"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "background"),
+    [
+        ("a large yellow star on a white background <hypernet:easel-night:1>", "black"),
+        ("a picture of easel-moonlight", "blue"),
+    ],
+)
+def test_an_example_add_on_changes_the_background(demo: Loaded, prompt: str, background: str) -> None:
+    pictures = picture_of(demo, *[prompt] * 4)
+    assert [colours.nearest(colours.background(picture)) for picture in pictures].count(background) >= 3
+
+
+def test_the_example_lora_teaches_a_new_shape(demo: Loaded) -> None:
+    houses = picture_of(demo, *[f"a large red {NEW_SHAPE} on a yellow background <lora:easel-house:1>"] * 4)
+    assert [shape_of(picture) for picture in houses].count(NEW_SHAPE) >= 3
 
 
 def test_the_file_is_small_and_says_what_it_is() -> None:

@@ -1,6 +1,6 @@
 """What is computed tile by tile, against diffusers' network that computes all at once."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -72,7 +72,7 @@ def measured_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def watched(module: nn.Module) -> Iterator[list[int]]:
+def watched(module: nn.Module) -> Generator[list[int]]:
     """In this context it is written down how large the outputs of convolutions are."""
     sizes: list[int] = []
 

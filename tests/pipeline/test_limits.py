@@ -16,20 +16,35 @@ SAMPLING, TILES, WHOLE = 10, 30, 50
 """Bytes per pixel."""
 
 
+class StubVae:
+    """A VAE that needs memory."""
+
+    def working_bytes(self, width: int, height: int, *, tiled: bool = False) -> int:
+        return width * height * (TILES if tiled else WHOLE)
+
+
+class StubModel:
+    """A model that needs memory."""
+
+    def __init__(self, device: str) -> None:
+        self.device = torch.device(device)
+        self.vae = StubVae()
+
+    def sampling_bytes(self, width: int, height: int, batch: int) -> int:
+        return width * height * batch * SAMPLING
+
+
 class Check:
     """The check of a batch of pictures of 1×1 px."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, available: int, device: str = "cpu") -> None:
+        def available_bytes(_device: torch.device) -> int:
+            return available
+
+        monkeypatch.setattr(limits, "available_bytes", available_bytes)
         self.notes: list[str] = []
         self._context = SimpleNamespace(vae_tiled=False, note=self.notes.append)
-        self._model = SimpleNamespace(
-            device=torch.device(device),
-            vae=SimpleNamespace(
-                working_bytes=lambda width, height, tiled: width * height * (TILES if tiled else WHOLE)
-            ),
-            sampling_bytes=lambda w, h, batch: w * h * batch * SAMPLING,
-        )
-        monkeypatch.setattr(limits, "available_bytes", lambda _device: available)
+        self._model = StubModel(device)
 
     def __call__(self, batch: int) -> bool:
         """Make the check; return whether autoencoders are to work in tiles."""

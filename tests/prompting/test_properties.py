@@ -1,10 +1,9 @@
 """What is true of every text that somebody may type: no prompt raises, and each can be followed to its tokens."""
 
-import json
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from modules.core.errors import InvalidRequest
 from modules.core.settings import Emphasis
 from modules.prompting.attention import attention_spans, parse_attention
-from modules.prompting.chunks import CHUNK_TOKENS, ChunkedPrompt, TokenCount, chunk_prompt, count_tokens
+from modules.prompting.chunks import CHUNK_TOKENS, ChunkedPrompt, chunk_prompt, count_tokens
 from modules.prompting.comments import strip_comments
 from modules.prompting.composition import split_composition
 from modules.prompting.embeddings import EmbeddingNames
@@ -27,76 +26,11 @@ from modules.prompting.schedule import Clock, ScheduleWriter, prompt_schedule
 from modules.prompting.schedule_grammar import read_schedule
 from modules.prompting.styles import StylesFileError, apply_styles, read_styles
 from modules.prompting.tokenizer import ClipTokenizer, shipped_open_clip_tokenizer, shipped_tokenizer
-from tests.properties import examples, texts_of
+from tests.prompting.typed_texts import EMBEDDINGS, MAX_CHARACTERS, NETWORKS, TOKENIZER, Long, long_texts, texts
+from tests.properties import examples
 
 TOKENIZERS = [shipped_tokenizer(), shipped_open_clip_tokenizer()]
-TOKENIZER = TOKENIZERS[0]
-EMBEDDINGS = EmbeddingNames({"style": 3, "bad prompt": 4, "huge": 80}, TOKENIZER)
-NETWORKS = {"lora": {"x"}, "hypernet": set[str]()}
-MAX_CHARACTERS = 100_000
 VOCABULARY = range(49408)
-
-PIECES = [
-    *"()[]:|\\<>#,=._+-019aé日😀\n\t\0\ud83d\u2028\xa0\x1f",
-    *[
-        "AND",
-        "BREAK",
-        "and",
-        " ",
-        "::",
-        ":1.3)",
-        ":-1",
-        ":0.5]",
-        "[a:b:3]",
-        "[a|b]",
-        "[a||b]",
-        "1e9",
-        "9" * 400,
-        "٣",
-        "\\[",
-    ],
-    *["<lora:x:1>", "<lora:", "te=0.5", "style", "bad prompt", "huge", "{prompt}", "&amp;lt;", "Ã©", "<|endoftext|>"],
-    *["<end_of_text>", "cat, ", "cat " * 30],
-]
-"""What the grammars look for, what may be taken for it, and what is hard to encode."""
-
-texts = texts_of(PIECES)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Long:
-    """A text of about 100,000 characters, told in few."""
-
-    opening: str
-    inner: str = ""
-    closing: str = ""
-
-    @property
-    def text(self) -> str:
-        times = MAX_CHARACTERS // len(self.opening + self.closing)
-        return self.opening * times + self.inner + self.closing * times
-
-
-long_texts = st.builds(
-    Long,
-    opening=st.lists(st.sampled_from(PIECES), min_size=1, max_size=5).map("".join),
-    inner=texts.map(lambda text: text[:50]),
-) | st.builds(
-    Long,
-    opening=st.sampled_from(["(", "[", "[a:", "[a|", "[a:b|", "([", "\\(", "<a:"]),
-    inner=texts.map(lambda text: text[:50]),
-    closing=st.sampled_from([")", "]", ":3]", "|b]", ":1.2)", "])", ":0.5:1]", ">"]),
-)
-readings = st.builds(
-    Reading,
-    negative=st.booleans(),
-    steps=st.sampled_from([1, 2, 7, 1000]),
-    hires_steps=st.sampled_from([None, 1, 3]),
-    backtrack=st.sampled_from([0, 20, 74]),
-    emphasis=st.sampled_from(["None", "Ignore", "Original", "No norm"]),
-    comments=st.booleans(),
-    use_old_scheduling=st.booleans(),
-)
 
 
 def picked(text: str, spans: Sequence[range]) -> str:
@@ -168,7 +102,8 @@ def test_tags_and_what_they_leave_make_the_text(text: str) -> None:
         whole += rest[place : place + between] + f"<{tag.kind}:{':'.join(tag.items)}>"
         place += between
         assert len(whole) == tag.stop
-        assert {tag.name, *tag.named.values()} <= {"", *re.split("[:=]", text), *tag.items}
+        assert tag.name in ("", *tag.items)
+        assert all(f"{key}={value}" in tag.items for key, value in tag.named.items())
     assert whole + rest[place:] == text
 
 
@@ -264,67 +199,11 @@ def test_embeddings_may_have_any_name(text: str, vectors: dict[str, int]) -> Non
         assert well_formed(chunk_prompt(name + text, TOKENIZER, backtrack=20, embeddings=names))
 
 
-def stages(part: str, reading: Reading) -> list[list[tuple[int, str]]]:
-    """Return what a part of a prompt says from step to step, in each pass."""
-    passes = [None] if reading.hires_steps is None else [None, reading.hires_steps]
-    return [
-        list(prompt_schedule(part, reading.steps, hires_steps=steps, use_old_scheduling=reading.use_old_scheduling))
-        for steps in passes
-    ]
-
-
-@given(texts, readings)
-@examples(200)
-def test_a_report_says_what_the_parsers_say(prompt: str, reading: Reading) -> None:
-    found = inspect_prompt(prompt, TOKENIZER, reading, embeddings=EMBEDDINGS, networks=NETWORKS)
-
-    typed = strip_comments(prompt) if reading.comments else prompt
-    rest, tags = (typed, ()) if reading.negative else parse_networks(typed)
-    parts = [(rest, 1.0)] if reading.negative else [(part.text, part.weight) for part in split_composition(rest)]
-    assert [(tag.kind, tag.items) for tag in found.networks] == [(tag.kind, tag.items) for tag in tags]
-    assert [(part.text, part.weight) for part in found.parts] == parts
-    for part in found.parts:
-        passes = [part.stages, part.hires_stages] if part.hires_stages else [part.stages]
-        for seen, said in zip(passes, stages(part.text, reading), strict=True):
-            assert [stage.until for stage in seen] == [until for until, _ in said]
-            for stage, (_, text) in zip(seen, said, strict=True):
-                assert stage.text is None or found.texts[stage.text].text == text
-    assert found.count == TokenCount.of(max(text.token_count for text in found.texts))
-    assert all(0 <= lint.start <= lint.stop <= len(prompt) for lint in found.lints)
-    assert json.dumps(asdict(found), allow_nan=False)
-
-
-@given(texts, readings)
-@examples(120)
-def test_a_report_shows_the_chunks_that_are_encoded(prompt: str, reading: Reading) -> None:
-    found = inspect_prompt(prompt, TOKENIZER, reading, embeddings=EMBEDDINGS)
-    for text in found.texts:
-        chunked = chunk_prompt(
-            text.text, TOKENIZER, backtrack=reading.backtrack, emphasis=reading.emphasis, embeddings=EMBEDDINGS
-        )
-        assert text.token_count == chunked.token_count
-        for seen, chunk in zip(text.chunks, chunked.chunks, strict=True):
-            count = len(seen.tokens)
-            assert tuple(token.id for token in seen.tokens) == chunk.tokens[1 : count + 1]
-            weights = (1.0,) * count if reading.emphasis == "Ignore" else chunk.multipliers[1 : count + 1]
-            assert tuple(token.weight for token in seen.tokens) == weights
-            assert seen.fixes == chunk.fixes
-            assert all(0 <= token.start <= token.stop <= len(prompt) for token in seen.tokens)
-
-
-@given(texts, st.sampled_from([1, 2, 7]), st.sampled_from(["None", "Original"]))
-@examples(100)
-def test_the_counter_counts_what_the_inspector_sees(prompt: str, steps: int, emphasis: Emphasis) -> None:
-    reading = Reading(steps=steps, emphasis=emphasis, comments=False)
-    count = count_tokens(prompt, TOKENIZER, steps=steps, emphasis=emphasis, embeddings=EMBEDDINGS)
-    assert inspect_prompt(prompt, TOKENIZER, reading, embeddings=EMBEDDINGS).count == count
-
-
 READERS: dict[str, Callable[[str], object]] = {
     "attention": parse_attention,
     "schedule": lambda text: prompt_schedule(text, 20),
     "tokens of open_clip": shipped_open_clip_tokenizer().encode,
-    "old emphasis": lambda text: well_formed(chunk_prompt_old(text, TOKENIZER, embeddings=EMBEDDINGS)),
+    "old emphasis": lambda text: chunk_prompt_old(text, TOKENIZER, embeddings=EMBEDDINGS),
     "counter": lambda text: count_tokens(text, TOKENIZER),
     "report": lambda text: inspect_prompt(text, TOKENIZER, Reading(), embeddings=EMBEDDINGS, networks=NETWORKS),
 }
@@ -338,4 +217,5 @@ READERS: dict[str, Callable[[str], object]] = {
 @example(Long(opening="[a:", inner="a"))
 @examples(3)
 def test_the_longest_and_deepest_texts_end_soon(reader: Callable[[str], object], long: Long) -> None:
-    assert reader(long.text)
+    read = reader(long.text)
+    assert not isinstance(read, ChunkedPrompt) or well_formed(read)

@@ -14,12 +14,10 @@ import numpy as np
 from PIL import Image
 
 from modules.core.parameters import Txt2Img
-from modules.families.base import LoadedModel
-from modules.pipeline.text_cache import TextCache
-from modules.prompting.tokenizer import shipped_tokenizer
+from modules.loading.vae_file import load_vae
+from modules.pipeline.context import Loaded
 from tools.demo_model import colours, report
 from tools.demo_model.addons import EMBEDDING, HYPERNETWORK, LORA, MOONLIGHT, PLACEHOLDERS, SECOND_VAE, SEPIA
-from tools.demo_model.apply import apply_embedding, apply_hypernetwork, apply_lora, apply_vae
 from tools.demo_model.draw import draw
 from tools.demo_model.generate import Wish, add_options, load, make_pictures, manner_of
 from tools.demo_model.shapes import shape_of
@@ -36,14 +34,16 @@ class Effect:
         name: of the add-on.
         property: what is measured, for people.
         prompts: draws a prompt by lot.
-        apply: puts the add-on into a model.
+        add: names the add-on in a prompt.
+        vae: it is the second VAE.
         value: 1 for a picture that has the property, else 0.
     """
 
     name: str
     property: str
     prompts: Callable[[Random], str]
-    apply: Callable[[LoadedModel], None]
+    add: Callable[[str], str] = str
+    vae: bool = False
     value: Callable[[Image.Image], float]
 
 
@@ -90,39 +90,29 @@ def _sepia_hue(picture: Image.Image) -> float:
     return float(np.abs(pixels - expected).mean() < 12)
 
 
-def _tokens() -> list[int]:
-    return [shipped_tokenizer().encode(word)[0] for word in PLACEHOLDERS]
-
-
 EFFECTS = (
     Effect(
         name="LoRA easel-house",
         property="the shape is a house",
         prompts=_house_prompt,
-        apply=lambda model: apply_lora(model, LORA),
+        add=lambda prompt: f"{prompt} <lora:{LORA.stem}:1>",
         value=_is_house,
     ),
     Effect(
         name="Embedding easel-moonlight",
         property="something white before blue",
         prompts=_moonlight_prompt,
-        apply=lambda model: apply_embedding(model, EMBEDDING, _tokens()),
+        add=lambda prompt: prompt.replace(" ".join(PLACEHOLDERS), EMBEDDING.stem),
         value=_is_moonlight,
     ),
     Effect(
         name="Hypernetwork easel-night",
         property="the background is black",
         prompts=_any_prompt,
-        apply=lambda model: apply_hypernetwork(model, HYPERNETWORK),
+        add=lambda prompt: f"{prompt} <hypernet:{HYPERNETWORK.stem}:1>",
         value=_darkness,
     ),
-    Effect(
-        name="VAE easel-sepia",
-        property="all colours are sepia",
-        prompts=_any_prompt,
-        apply=lambda model: apply_vae(model, SECOND_VAE),
-        value=_sepia_hue,
-    ),
+    Effect(name="VAE easel-sepia", property="all colours are sepia", prompts=_any_prompt, vae=True, value=_sepia_hue),
 )
 
 
@@ -132,10 +122,14 @@ def measure(effect: Effect, checkpoint: Path, count: int, manner: Txt2Img) -> tu
     wishes = [Wish(prompt=effect.prompts(random), seed=seed) for seed in range(count)]
     loaded = load(checkpoint)
     before = make_pictures(loaded, wishes, manner)
-    effect.apply(loaded.model)
-    # What the text encoder said before is not what it says now.
-    changed = replace(loaded, texts=TextCache(loaded.model.text_encoder))
-    return before, make_pictures(changed, wishes, manner)
+    changed = [replace(wish, prompt=effect.add(wish.prompt)) for wish in wishes]
+    return before, make_pictures(_with_vae(loaded) if effect.vae else loaded, changed, manner)
+
+
+def _with_vae(loaded: Loaded) -> Loaded:
+    model = loaded.model
+    vae = load_vae(SECOND_VAE, latents=model.latent_format, device=model.device, dtype=model.vae.dtype)
+    return replace(loaded, model=replace(model, vae=vae))
 
 
 def ruler_accuracy(count: int = 300) -> float:

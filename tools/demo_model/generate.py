@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -27,7 +28,9 @@ from modules.hardware.attention import prepare_attention
 from modules.hardware.device import choose_device
 from modules.hardware.dtype import choose_precision
 from modules.library.checkpoints import CheckpointFile
+from modules.library.model_library import open_library
 from modules.loading.build import load_checkpoint
+from modules.pipeline.add_ons import AddOns
 from modules.pipeline.batches import Batch
 from modules.pipeline.context import Loaded, RunContext
 from modules.pipeline.decode import decode_picture
@@ -159,7 +162,14 @@ def _context(request: Txt2Img, loaded: Loaded) -> RunContext:
         token=CancelToken(),
         load=lambda _context, _name: loaded,
         find=lambda _name: loaded.file,
+        add_ons=_add_ons(),
     )
+
+
+@cache
+def _add_ons() -> AddOns:
+    """Return the add-ons that lie in the project's folders."""
+    return AddOns(open_library(resolve_paths(Flags(data_dir=PROJECT_ROOT))))
 
 
 def _unheard(_event: JobEvent) -> None:
