@@ -50,6 +50,8 @@ def decode_user_comment(comment: bytes) -> str:
 def _is_little_endian(text: bytes) -> bool:
     """Whether UTF-16 text has its low bytes first: programs differ in whether the block's byte order holds for it.
 
-    The high byte of each ASCII character is 0, and every infotext has some.
+    Every infotext has ": " in it, and read in the wrong order it has none. For other texts the zeros are counted that
+    are the high bytes of ASCII characters.
     """
-    return text[1::2].count(0) > text[::2].count(0)
+    little, big = (": " in text.decode(encoding, "ignore") for encoding in ("utf-16-le", "utf-16-be"))
+    return little if little != big else text[1::2].count(0) > text[::2].count(0)

@@ -130,7 +130,7 @@ def generation_fields(
         denoising_strength=_denoising_strength(request),
         inpainting_mask_weight=settings.inpainting_mask_weight if model.extra_channels == "mask" else None,
         clip_skip=settings.CLIP_stop_at_last_layers,
-        ensd=settings.eta_noise_seed_delta if info.uses_ensd and eta else None,
+        ensd=settings.eta_noise_seed_delta if info.uses_ensd and (eta or not info.uses_eta) else None,
         init_image_hash=subject.init_image_hash,
         rng=settings.randn_source,
         s_min_uncond=settings.s_min_uncond if request.s_min_uncond is None else request.s_min_uncond,

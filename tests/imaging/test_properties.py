@@ -34,7 +34,7 @@ PIECES = [
     *'aZ9 ,:"\\{}[]()<>|\n\r\t\0\x0b-_/#=é日😀\u2028\x85\ud83d',
     *[", ", ": ", '\\"', '",', "12x34", "Steps: 5", ", Seed: ", "Negative prompt:", "True", "None", "1e5", "9" * 400],
     *['Hashes: {"model": "abc"}', "Lora hashes: ", "{}", '["a", 1]', "Version: v1.5.2", "Hypernet: x"],
-    *["Size: 512x768, ", "First pass size: 0x0", "Sampler: DPM++ 2M Karras, ", "Refiner: x", *KEYS],
+    *["一" * 100, "Size: 512x768, ", "First pass size: 0x0", "Sampler: DPM++ 2M Karras, ", "Refiner: x", *KEYS],
 ]
 """What the format is made of, what may be taken for it, and what is hard to write."""
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from modules.prompting.styles import Style, StylesFileError, apply_styles, extract_styles, read_styles
+from modules.prompting.styles import Style, StylesFileError, apply_styles, read_styles
 from tests.prompting.recordings import recorded
 
 
@@ -42,31 +42,3 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
 
 def test_no_styles_leave_the_text_as_it_is() -> None:
     assert apply_styles("  a  ", []) == "  a  "
-
-
-@pytest.mark.parametrize(
-    "case", recorded("styles", "extracting"), ids=lambda case: f"{case['style']!r} {case['text']!r}"
-)
-def test_extracts_one_style_as_recorded(case: Any) -> None:
-    extracted = extract_styles(case["text"], "", [Style(name="s", prompt=case["style"], negative_prompt="")])
-    assert extracted.names == (("s",) if case["found"] and case["style"] else ())
-    assert extracted.prompt == case["rest"]
-
-
-@pytest.mark.parametrize("case", recorded("styles", "extracting_styles"), ids=lambda case: repr(case["prompt"]))
-def test_extracts_styles_as_recorded(case: Any) -> None:
-    rows = recorded("styles", "styles")
-    styles = [Style(name=name, prompt=prompt or "", negative_prompt=negative or "") for name, prompt, negative in rows]
-    extracted = extract_styles(case["prompt"], case["negative_prompt"], styles)
-    assert [list(extracted.names), extracted.prompt, extracted.negative_prompt] == case["extracted"]
-
-
-def test_what_was_applied_is_extracted() -> None:
-    styles = [
-        Style(name="around", prompt="x, {prompt}, y", negative_prompt="bad"),
-        Style(name="behind", prompt="z", negative_prompt=""),
-    ]
-    prompt = apply_styles("cat", [style.prompt for style in styles])
-    negative = apply_styles("", [style.negative_prompt for style in styles])
-    extracted = extract_styles(prompt, negative, styles)
-    assert (extracted.names, extracted.prompt, extracted.negative_prompt) == (("around", "behind"), "cat", "")
