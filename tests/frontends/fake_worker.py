@@ -69,6 +69,8 @@ class FakeRunner:
                 self._load(job, emit, token)
             case Txt2Img() | Img2Img():
                 self._paint(job, job.request, emit, token)
+            case _:
+                emit(Finished(job_id=job.id, result=GenerationResult()))
 
     def _load(self, job: Job, emit: Emit, token: CancelToken) -> None:
         name = job.settings.sd_model_checkpoint or "the first checkpoint"

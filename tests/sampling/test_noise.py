@@ -156,8 +156,7 @@ def test_a_run_has_paths_of_the_seeds_between_the_limits_of_its_schedule() -> No
 def test_a_batch_may_follow_one_path_whose_seed_comes_from_its_last_picture() -> None:
     """As k-diffusion draws one without a seed, after A1111 has seeded torch with the last picture's."""
     noise = ImageNoise([5, 8], SHAPE, CPU, "CPU", one_path=True)
-    torch.manual_seed(8)
-    seed = int(torch.randint(0, 2**63 - 1, ()).item())
+    seed = int(torch.randint(0, 2**63 - 1, (), generator=torch.Generator().manual_seed(8)).item())
     paths = BrownianPaths(
         [seed],
         lambda seed: torch.randn((2, *SHAPE), generator=torch.Generator().manual_seed(seed)),
