@@ -68,6 +68,8 @@ class Generation(Request):
     Attributes:
         prompt: what the picture shows.
         negative_prompt: what it must not show.
+        prompts: of each picture in place of `prompt`, as scripts that make many pictures need; empty for one prompt.
+        negative_prompts: likewise.
         styles: names of rows of `styles.csv` that are merged into both prompts.
         sampler: label of a sampler; aliases are resolved here.
         scheduler: label of a schedule type; "Automatic" leaves it to the sampler.
@@ -98,6 +100,8 @@ class Generation(Request):
 
     prompt: Prompt = ""
     negative_prompt: Prompt = ""
+    prompts: tuple[Prompt, ...] = ()
+    negative_prompts: tuple[Prompt, ...] = ()
     styles: tuple[str, ...] = ()
     sampler: SamplerName = SAMPLERS[0].name
     scheduler: SchedulerName = AUTOMATIC
@@ -123,6 +127,14 @@ class Generation(Request):
     extra_networks: bool = True
     save_images: bool = True
     make_grid: bool = True
+
+    @model_validator(mode="after")
+    def _as_many_prompts_as_pictures(self) -> Self:
+        pictures = self.batch_count * self.batch_size
+        for name, prompts in (("prompts", self.prompts), ("negative prompts", self.negative_prompts)):
+            if len(prompts) not in (0, pictures):
+                raise ValueError(f"there are {len(prompts)} {name} for {pictures} pictures; send one for each, or none")
+        return self
 
 
 class HiresFix(Request):

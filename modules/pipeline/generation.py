@@ -28,13 +28,13 @@ class Making:
         context: the job's.
         loaded: the checkpoint.
         request: what is asked for.
-        prompts: its texts.
+        prompts: the texts of each picture, or those of all, alone.
     """
 
     context: RunContext
     loaded: Loaded
     request: Generation
-    prompts: Prompts
+    prompts: tuple[Prompts, ...]
 
     @property
     def settings(self) -> Settings:
@@ -46,14 +46,22 @@ class Making:
         """The model whose autoencoder makes pictures of latents: the one that made the last step of them."""
         return self.context.sampled_by or self.loaded.model
 
-    def pairs(self, pair: PromptPair) -> list[PromptPair]:
-        """Return the prompts of each picture of a batch."""
-        return [pair] * self.request.batch_size
+    def prompts_of(self, batch: Batch, number: int) -> Prompts:
+        """Return the texts of one picture of a batch."""
+        return self.prompts[(batch.first + number) % len(self.prompts)]
+
+    def first_pairs(self, batch: Batch) -> list[PromptPair]:
+        """Return the prompts of each picture of a batch in the first pass."""
+        return [self.prompts_of(batch, number).first for number in range(len(batch.seeds))]
+
+    def hires_pairs(self, batch: Batch) -> list[PromptPair]:
+        """Return the prompts of each picture of a batch in the second pass."""
+        return [self.prompts_of(batch, number).hires for number in range(len(batch.seeds))]
 
     def infotext(self, batch: Batch, number: int, described: Described, *, init_image_hash: str | None = None) -> str:
         """Return the infotext of one picture of a batch."""
         subject = Subject(
-            prompts=self.prompts,
+            prompts=self.prompts_of(batch, number),
             seed=batch.seeds[number],
             subseed=batch.subseeds[number],
             padded=self.context.padded,
@@ -184,7 +192,7 @@ def _deliver(making: Making, batch: Batch, number: int, finished: Finished, info
             request,
             finished.picture,
             infotext=infotext,
-            prompts=making.prompts.first,
+            prompts=making.prompts_of(batch, number).first,
             seed=seed,
             subseed=batch.subseeds[number],
         )

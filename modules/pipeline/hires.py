@@ -130,8 +130,8 @@ class SecondPass:
         sampler = hires.sampler or request.sampler
         width, height = self.final_size
         this = Pass(
-            pairs=making.pairs(making.prompts.hires),
-            read_with=making.prompts.first.positive if making.settings.hires_fix_use_firstpass_conds else None,
+            pairs=making.hires_pairs(batch),
+            read_with=making.first_pairs(batch)[0].positive if making.settings.hires_fix_use_firstpass_conds else None,
             calls=Calls(first=model_calls(request.sampler, request.steps), hires=model_calls(sampler, self.steps)),
             width=width,
             height=height,

@@ -103,7 +103,7 @@ class _FromPictures:
         making, request = self._making, self._request
         image_scale = request.image_cfg_scale
         this = Pass(
-            pairs=making.pairs(making.prompts.first),
+            pairs=making.first_pairs(batch),
             calls=Calls(first=model_calls(request.sampler, request.steps)),
             width=request.width,
             height=request.height,

@@ -65,32 +65,49 @@ class Calls:
     hires: int | None = None
 
 
-def merged_prompts(context: RunContext, request: Generation) -> Prompts:
+def merged_prompts(context: RunContext, request: Generation) -> tuple[Prompts, ...]:
     """Merge the request's styles into its prompts, then strip comments, in A1111's order.
 
     A style that does not exist is named in the job's notes and changes nothing.
+
+    Returns:
+        The texts of each picture, or those of all, alone.
+
+    Raises:
+        InvalidRequest: a prompt becomes too long.
     """
     styles = _styles(context, request)
     hires = request.hires if isinstance(request, Txt2Img) and request.hires else HiresFix()
+    positive, negative = [style.prompt for style in styles], [style.negative_prompt for style in styles]
 
     def merged(text: str, additions: Sequence[str]) -> str:
         whole = _with_styles(text, additions)
         return strip_comments(whole) if context.settings.enable_prompt_comments else whole
 
-    positive, negative = [style.prompt for style in styles], [style.negative_prompt for style in styles]
-    first = PromptPair(
-        positive=_with_networks(merged(request.prompt, positive), context.settings),
-        negative=merged(request.negative_prompt, negative),
+    def prompts(prompt: str, negative_prompt: str) -> Prompts:
+        first = PromptPair(
+            positive=_with_networks(merged(prompt, positive), context.settings),
+            negative=merged(negative_prompt, negative),
+        )
+        own = PromptPair(
+            positive=_with_networks(merged(hires.prompt, positive), context.settings),
+            negative=merged(hires.negative_prompt, negative),
+        )
+        return Prompts(
+            first=first,
+            hires=PromptPair(
+                positive=own.positive if hires.prompt else first.positive,
+                negative=own.negative if hires.negative_prompt else first.negative,
+            ),
+        )
+
+    count = max(1, len(request.prompts), len(request.negative_prompts))
+    pairs = zip(
+        request.prompts or (request.prompt,) * count,
+        request.negative_prompts or (request.negative_prompt,) * count,
+        strict=True,
     )
-    return Prompts(
-        first=first,
-        hires=PromptPair(
-            positive=_with_networks(merged(hires.prompt, positive), context.settings)
-            if hires.prompt
-            else first.positive,
-            negative=merged(hires.negative_prompt, negative) if hires.negative_prompt else first.negative,
-        ),
-    )
+    return tuple(prompts(*pair) for pair in pairs)
 
 
 def _with_styles(text: str, additions: Sequence[str]) -> str:

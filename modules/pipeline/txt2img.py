@@ -67,7 +67,7 @@ class _FromNoise:
         making, request, (width, height) = self._making, self._request, self._size
         passes = making.settings.hires_fix_refiner_pass
         this = Pass(
-            pairs=making.pairs(making.prompts.first),
+            pairs=making.first_pairs(batch),
             calls=Calls(first=model_calls(request.sampler, request.steps)),
             width=width,
             height=height,

@@ -255,3 +255,10 @@ def test_a_request_is_frozen_and_crosses_to_another_process() -> None:
     assert pickle.loads(pickle.dumps(request)) == request
     assert REQUEST.validate_json(request.model_dump_json()) == request
     assert REQUEST.validate_python({"kind": "load_checkpoint"}) == LoadCheckpoint()
+
+
+@pytest.mark.parametrize("name", ["prompts", "negative_prompts"])
+def test_there_are_as_many_prompts_as_pictures(name: str) -> None:
+    assert Txt2Img.model_validate({name: ("a", "b"), "batch_size": 2})
+    with pytest.raises(ValidationError, match="there are 2 .*prompts for 3 pictures"):
+        Txt2Img.model_validate({name: ("a", "b"), "batch_count": 3})

@@ -78,7 +78,7 @@ def context(tmp_path: Path, request: Txt2Img, settings: Settings | None = None) 
 
 def first_pass(tmp_path: Path, **fields: Any) -> PromptPair:
     request = Txt2Img.model_validate(fields)
-    return merged_prompts(context(tmp_path, request), request).first
+    return merged_prompts(context(tmp_path, request), request)[0].first
 
 
 # Styles and comments
@@ -97,25 +97,25 @@ def test_styles_are_merged_in_the_order_of_the_request(tmp_path: Path) -> None:
 
 def test_comments_stay_when_the_setting_says_so(tmp_path: Path) -> None:
     request = Txt2Img(prompt="a cat # mine", hires=HiresFix(prompt="a dog # yours"))
-    prompts = merged_prompts(context(tmp_path, request, Settings(enable_prompt_comments=False)), request)
+    (prompts,) = merged_prompts(context(tmp_path, request, Settings(enable_prompt_comments=False)), request)
     assert (prompts.first.positive, prompts.hires.positive) == ("a cat # mine", "a dog # yours")
 
 
 def test_a_missing_style_is_named_and_changes_nothing(tmp_path: Path) -> None:
     request = Txt2Img(prompt="a cat", styles=("Nope", "None", "Photo"))
     where = context(tmp_path, request)
-    assert merged_prompts(where, request).first.positive == "photo of a cat"
+    assert merged_prompts(where, request)[0].first.positive == "photo of a cat"
     assert where.notes == ["Style not found in styles.csv: Nope."]
 
 
 def test_the_second_pass_has_its_own_prompts_or_those_of_the_first(tmp_path: Path) -> None:
     own = HiresFix(prompt="a dog # mine", negative_prompt="cat")
     request = Txt2Img(prompt="a cat", negative_prompt="dog", styles=("Photo",), hires=own)
-    prompts = merged_prompts(context(tmp_path, request), request)
+    (prompts,) = merged_prompts(context(tmp_path, request), request)
     assert prompts.first == PromptPair(positive="photo of a cat", negative="dog, blurry")
     assert prompts.hires == PromptPair(positive="photo of a dog \n", negative="cat, blurry")
     same = request.model_copy(update={"hires": HiresFix(negative_prompt="bird")})
-    prompts = merged_prompts(context(tmp_path, same), same)
+    (prompts,) = merged_prompts(context(tmp_path, same), same)
     assert prompts.hires == PromptPair(positive="photo of a cat", negative="bird, blurry")
 
 
@@ -168,7 +168,7 @@ def parts(said: Told[Conditioning], picture: int = 0) -> list[tuple[str, float]]
 def test_styles_then_comments_then_tags_then_and(tmp_path: Path, loaded: Loaded) -> None:
     request = Txt2Img(prompt="a cat # AND nothing\nin a box", negative_prompt="dog", styles=("Both",))
     where = context(tmp_path, request)
-    pair = merged_prompts(where, request).first
+    pair = merged_prompts(where, request)[0].first
     assert pair.positive == "a cat \nin a box \n<lora:style:1> AND sharp"
     said = told_about(where, loaded, pair)
     assert parts(said) == [("a cat \nin a box", 1.0), (" sharp", 1.0)]
@@ -188,9 +188,30 @@ def test_networks_of_the_settings_are_in_every_prompt_that_does_not_name_them(tm
     settings = Settings(sd_lora="ink", sd_hypernetwork="night", extra_networks_default_multiplier=0.5)
     own = HiresFix(prompt="a dog <lora:ink:1>")
     request = Txt2Img(prompt="a cat", negative_prompt="bird", hires=own)
-    prompts = merged_prompts(context(tmp_path, request, settings), request)
+    (prompts,) = merged_prompts(context(tmp_path, request, settings), request)
     assert prompts.first == PromptPair(positive="a cat<hypernet:night:0.5><lora:ink:0.5>", negative="bird")
     assert prompts.hires.positive == "a dog <lora:ink:1><hypernet:night:0.5>"
+
+
+def test_every_picture_may_have_prompts_of_its_own(tmp_path: Path) -> None:
+    request = Txt2Img(
+        prompts=("a cat", "a dog"), negative_prompt="blue", styles=("Photo",), batch_size=2, hires=HiresFix(prompt="x")
+    )
+    first, second = merged_prompts(context(tmp_path, request), request)
+    assert (first.first.positive, second.first.positive) == ("photo of a cat", "photo of a dog")
+    assert first.first.negative == second.first.negative == "blue, blurry"
+    assert first.hires.positive == second.hires.positive == "photo of x"
+
+
+def test_pictures_of_several_batches_have_their_own_prompts(runner: PipelineRunner) -> None:
+    together = small("", steps=2).model_copy(
+        update={"prompts": ("a cat", "a dog", "red", "blue"), "batch_size": 2, "batch_count": 2}
+    )
+    result, _ = run(runner, together)
+    assert [image.prompt for image in result.images] == ["a cat", "a dog", "red", "blue"]
+    assert [image.infotext.partition("\n")[0] for image in result.images] == ["a cat", "a dog", "red", "blue"]
+    alone, _ = run(runner, small("red", steps=2).model_copy(update={"seed": 7}))
+    assert abs(pixels(alone.images[0].data) - pixels(result.images[2].data)).max() <= 1
 
 
 def test_styles_that_repeat_the_prompt_have_a_limit(tmp_path: Path) -> None:
