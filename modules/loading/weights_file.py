@@ -49,4 +49,4 @@ def open_content(path: Path) -> FileContent:
     if looks_like_torch(start):
         return read_torch_content(file)
     kind = next((kind for magic, kind in _OTHER_CONTENT if start.startswith(magic)), "no model, or a damaged one")
-    raise ModelFileError(f"“{path.name}” is {kind}. A checkpoint is a .safetensors or .ckpt file.")
+    raise ModelFileError(f"“{path.name}” is {kind}. Models are .safetensors, .ckpt, .pt or .bin files.")
