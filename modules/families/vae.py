@@ -16,18 +16,19 @@ from modules.families.vae_tiles import decode_in_tiles, encode_in_tiles
 
 log = logging.getLogger(__name__)
 
-VALUES_PER_PIXEL = 768
-"""What the decoder of SD's VAE, which is the greater half, holds at its peak: 256 channels into the last level's first
-block, as many normalised and as many through its activation, all at full size."""
+VALUES_PER_PIXEL = 1024
+"""What the decoder of SD's VAE, which is the greater half, holds at its peak on a CPU: 256 channels into the last
+level's first block, as many normalised, as many through its activation and as many put in order for its convolution,
+all at full size."""
 
-VALUES_PER_PIXEL_TILED = 144
+VALUES_PER_PIXEL_TILED = 192
 """The same of the levels that see the whole picture if it computes in tiles."""
 
 VALUES_BESIDE_TILES = 32
 """What these levels have made, or will be given, per pixel: 512 channels of a quarter of its size."""
 
-VALUES_OF_A_TILE = 175_000_000
-"""What the other levels hold at their peak."""
+VALUES_OF_A_TILE = 260_000_000
+"""What the other levels hold at their peak (measured)."""
 
 
 def build_vae(architecture: VaeArchitecture) -> AutoencoderKL:
