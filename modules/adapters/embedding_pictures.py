@@ -100,7 +100,7 @@ def _parsed(text: bytes, *, source: str) -> Embedding:
     try:
         table: dict[str, Any] = dict(json.loads(text))
         tensors = {f"string_to_param.{key}": _tensor(value) for key, value in table["string_to_param"].items()}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise ModelFileError(f"The embedding in the picture “{source}” is damaged: {error}.") from error
     return embedding_of(tensors, source=source, values=table)
 

@@ -69,6 +69,10 @@ class Patches:
         """The sets that need not be made again, the one that was used last at the end."""
         return tuple(self._known)
 
+    def forget(self) -> None:
+        """Forget all sets; what is changed at the moment stays so until its context ends."""
+        self._known.clear()
+
     def index(self, model: LoadedModel) -> ModelIndex:
         """Return by what files are matched to the model; made when it is first asked for."""
         if self._index is None:

@@ -45,7 +45,7 @@ def _folders(file: Path) -> Iterator[tuple[str, Path]]:
             if key not in KINDS:
                 continue
             for line, folder in _lines(file, node, start):
-                if folder.is_dir():
+                if os.path.isdir(folder):  # noqa: PTH112  # pathlib raises for folders that may not be looked at
                     yield key, folder
                 else:
                     _warn(file, line, f"there is no folder {folder}. Correct it, or take it out.")

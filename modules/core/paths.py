@@ -14,9 +14,13 @@ CONFIGS = PROJECT_ROOT / "configs"
 def child_ignoring_case(folder: Path, name: str) -> Path:
     """Return `folder/name`, or the existing folder whose name differs only in case (Stable-Diffusion, lora)."""
     exact = folder / name
-    if exact.is_dir() or not folder.is_dir():
+    try:
+        if exact.is_dir() or not folder.is_dir():
+            return exact
+        entries = sorted(folder.iterdir())
+    except OSError:  # a folder that may not be looked at
         return exact
-    return next((entry for entry in sorted(folder.iterdir()) if entry.name.casefold() == name.casefold()), exact)
+    return next((entry for entry in entries if entry.name.casefold() == name.casefold()), exact)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

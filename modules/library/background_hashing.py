@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from modules.core.cancellation import CancelToken
-from modules.core.errors import Interrupted, ModelFileError
+from modules.core.errors import EaselError, Interrupted
 from modules.library.model_entry import ModelEntry
 from modules.library.model_hashes import ModelHashes
 
@@ -55,20 +55,22 @@ class BackgroundHashing:
             self._thread.join(STOP_TIMEOUT)
 
     def _run(self) -> None:
-        try:
-            while self._waking.wait() and not self._closing.interrupted:
-                self._waking.clear()
+        while self._waking.wait() and not self._closing.interrupted:
+            self._waking.clear()
+            try:
                 for entry in self._unhashed():
                     _lower_priority()
                     self._hash(entry)
-        except Interrupted:
-            return
+            except Interrupted:
+                return
+            except Exception:  # the thread must be there for the files that come next
+                log.exception("Hashing model files was broken off; it goes on after the next refresh.")
 
     def _hash(self, entry: ModelEntry) -> None:
         self._closing.check_interrupted()
         try:
             self._hash_file(entry, self._closing)
-        except ModelFileError as error:
+        except EaselError as error:  # also UnknownName: it is gone since it was listed
             log.warning("%s", error)
 
 

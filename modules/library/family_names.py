@@ -25,7 +25,8 @@ _TEXT_ENCODERS = (
 )
 _CROSS_ATTENTION = re.compile(r"attn2[._]to_k\.")
 _SECOND_TEXT_ENCODER = re.compile(r"^(?:lora_te[12]_|lora_te_2_|text_encoder_2\.)", re.MULTILINE)
-_DEEP_BLOCKS = re.compile(r"(?:down|up|mid|input|output|middle)_block.*transformer_blocks[._][1-9]")
+_BLOCK = re.compile(r"(?:down|up|mid|input|output|middle)_block")
+_DEEPER = re.compile(r"transformer_blocks[._][1-9]")
 _TEXT_LAYER = re.compile(r"^(?:lora_te_|text_encoder\.|lycoris_te_).*self_attn[._]q_proj")
 
 # Words of civitai's "baseModel", kohya's `ss_base_model_version`, `modelspec.architecture` and A1111's "sd version".
@@ -57,6 +58,12 @@ def family_of_text(text: str) -> str:
     return next((family for pattern, family in _WORDS if pattern.search(text)), "") if text else ""
 
 
+def _is_deep(names: str) -> bool:
+    """Whether a block has more than one transformer. Two searches, since one for both could take quadratic time."""
+    lines = names.split("\n")
+    return any((block := _BLOCK.search(line)) and _DEEPER.search(line, block.end()) for line in lines)
+
+
 def lora_family(names: str, ranked: Mapping[str, tuple[int, ...]]) -> str:
     """Return the family that a LoRA was made for.
 
@@ -71,7 +78,7 @@ def lora_family(names: str, ranked: Mapping[str, tuple[int, ...]]) -> str:
         return SDXL
     widths = (CONTEXT_WIDTHS.get(shape[1]) for name, shape in ranked.items() if _CROSS_ATTENTION.search(name))
     found = next((family for family in widths if family), "")
-    if found or _DEEP_BLOCKS.search(names):
+    if found or _is_deep(names):
         return found or SDXL
     layers = (_EMBEDDING_WIDTH.get(shape[1]) for name, shape in ranked.items() if _TEXT_LAYER.search(name))
     return next((family for family in layers if family), "")

@@ -141,7 +141,7 @@ def forget_gone(rows: ModelRows, present: set[str]) -> None:
     Those of folders that are gone themselves stay: a drive may come back.
     """
     absent = [path for path in rows.all() if path not in present]
-    rows.forget([path for path in absent if not os.path.lexists(path) and Path(path).parent.is_dir()])
+    rows.forget([path for path in absent if not os.path.lexists(path) and os.path.isdir(os.path.dirname(path))])  # noqa: PTH112, PTH120  # pathlib raises where nobody may look
 
 
 class _Seen(NamedTuple):
@@ -182,7 +182,7 @@ def _look_at(file: ModelFile, folders: "_Folders") -> _Seen | None:
         stem=stem,
         size=found.st_size,
         mtime_ns=found.st_mtime_ns,
-        inode=found.st_ino,
+        inode=found.st_ino & (2**63 - 1),  # SQLite's integers are signed
         created=int(created * 1e9),
         beside_state=_state_of_sidecars(folder, stem, names),
         preview=file.path.with_name(picture) if picture else None,

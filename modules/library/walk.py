@@ -8,7 +8,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-_FolderKey = tuple[int, int]
+_FolderKey = tuple[int, int] | str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +44,11 @@ def walk(roots: Iterable[Path]) -> Iterator[Listing]:
 def _walk(folder: Path, prefix: str, seen: set[_FolderKey]) -> Iterator[Listing]:
     try:
         stat = folder.stat()
-        if (stat.st_dev, stat.st_ino) in seen:
+        # Some network drives give no numbers.
+        key = (stat.st_dev, stat.st_ino) if stat.st_ino else str(folder.resolve())
+        if key in seen:
             return
-        seen.add((stat.st_dev, stat.st_ino))
+        seen.add(key)
         with os.scandir(folder) as entries:
             eligible = sorted((entry for entry in entries if _is_eligible(entry)), key=lambda entry: entry.name)
     except FileNotFoundError:

@@ -150,11 +150,12 @@ class ModelCache:
         """
         if not self._keep.aside:
             return
-        for path, held in list(self._held.items()):
-            place = held.residence
+        for path in list(self._held):
+            place = self._held[path].residence
             if place is None or not place.present:
                 continue
-            if place.leave():
+            left, place = place.leave(), None  # nothing here may hold on to what is dropped
+            if left:
                 release(self._device)
             elif path not in self._keep.together:
                 self._drop(path)
@@ -164,6 +165,7 @@ class ModelCache:
         residence = self._held.pop(path).residence
         if residence is not None:
             residence.forsake()
+        del residence  # which holds the model: nothing would be given back
         release(self._device)
 
 

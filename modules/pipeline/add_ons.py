@@ -86,7 +86,7 @@ class ModelAddOns:
         if known is None or known[0] != state:
             adapter = read_adapter(path, self.patches.index(model))
             bundled = {name: embedding_of(parts, source=name) for name, parts in adapter.embeddings.items()}
-            known = self._adapters[path] = state, adapter.moved(model.device), bundled
+            known = self._adapters[path] = state, adapter, bundled
         return known[1:]
 
 
@@ -155,6 +155,16 @@ class AddOns:
             for name, facts in found.items()
         )
 
+    def give_back(self) -> None:
+        """Forget changed weights that are not in use, whose memory is needed for something else."""
+        for known in list(self._models.values()):
+            known.patches.forget()
+
+    def forget(self) -> None:
+        """Forget all that was read."""
+        self._models.clear()
+        self._hypernetworks.clear()
+
     def embedding_hash(self, path: Path, token: CancelToken) -> str | None:
         """Return the sha256 of the file of an embedding, None if it is gone.
 
@@ -193,10 +203,11 @@ class AddOns:
             return
         entry = self._library.find(ModelKind.LORA, use.name)
         adapter, bundled = self._of(model).adapter(model, entry.path)
+        digits = self._library.network_hash(entry, token)  # before anything else: the file may be gone by now
         dora = not settings.lora_without_dora
         found.adapters.append(AdapterUse(adapter=adapter, text=use.text, image=use.image, rank=use.rank, dora=dora))
         found.bundled.update(bundled)
-        found.hashes[use.name] = self._library.network_hash(entry, token)
+        found.hashes[use.name] = digits
 
     def _hypernetwork(self, model: LoadedModel, use: NetworkUse) -> HypernetworkUse:
         path = self._library.find(ModelKind.HYPERNETWORK, use.name).path

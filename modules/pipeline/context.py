@@ -59,7 +59,7 @@ class RunContext:
         padded: prompts and negative prompts were not equally long and were made so.
         vae_tiled: autoencoders work in tiles, because memory was short.
         lora_hashes: of the adapters that were used, by their names in the prompt.
-        ti_hashes: what the infotext says of the embeddings that the first pass was told by.
+        ti_hashes: what the infotext says of the embeddings that the first pass was told by, None before that.
         started: `time.monotonic()` at the start.
     """
 
@@ -80,7 +80,7 @@ class RunContext:
     padded: bool = False
     vae_tiled: bool = False
     lora_hashes: dict[str, str] = field(default_factory=dict[str, str])
-    ti_hashes: str = ""
+    ti_hashes: str | None = None
     started: float = field(default_factory=time.monotonic)
 
     @property

@@ -67,7 +67,7 @@ class Making:
             padded=self.context.padded,
             init_image_hash=init_image_hash,
             lora_hashes=self.context.lora_hashes,
-            ti_hashes=self.context.ti_hashes,
+            ti_hashes=self.context.ti_hashes or "",
             vae=self.loaded.vae,
             vae_precision=self.decoded_by.vae.changed_to,
             vae_tiled=self.context.vae_tiled,
@@ -140,6 +140,7 @@ def _run_batch(making: Making, method: Method, batch: Batch, overview: Overview)
     """Sample the pictures of one batch together, then decode and deliver them one by one."""
     context = making.context
     context.token.begin_batch()
+    context.lora_hashes, context.ti_hashes = {}, None
     watch = StepWatch(
         context, making.loaded.model, batch=batch.index, batches=making.request.batch_count, steps=method.steps
     )

@@ -109,9 +109,9 @@ def run_pass(
         )
 
 
-def _apply(context: RunContext, loaded: Loaded, this: Pass, changed: ExitStack) -> None:
+def _apply(context: RunContext, loaded: Loaded, this: Pass, changed: ExitStack, *, refines: bool = False) -> None:
     """Change a model by the add-ons of a pass until `changed` is closed."""
-    active = find_add_ons(context, loaded, this.pairs[0].positive)
+    active = find_add_ons(context, loaded, this.pairs[0].positive, refines=refines)
     changed.enter_context(context.add_ons.applied(loaded.model, active, context.token))
 
 
@@ -231,11 +231,12 @@ def picture_facts(settings: Settings, width: int, height: int) -> PictureFacts:
     )
 
 
-def _told(context: RunContext, loaded: Loaded, this: Pass) -> Told[Conditioning]:
+def _told(context: RunContext, loaded: Loaded, this: Pass, *, refines: bool = False) -> Told[Conditioning]:
     facts = picture_facts(context.settings, this.width, this.height)
-    active = find_add_ons(context, loaded, this.pairs[0].positive if this.read_with is None else this.read_with)
+    read_with = this.pairs[0].positive if this.read_with is None else this.read_with
+    active = find_add_ons(context, loaded, read_with, refines=refines)
     with context.add_ons.applied(loaded.model, active, context.token):
-        said = told(context, loaded, this.pairs, this.calls, facts, active)
+        said = told(context, loaded, this.pairs, this.calls, facts, active, refines=refines)
     return (
         said if this.concat is None else with_concat(said, this.concat, edits=loaded.model.extra_channels == "picture")
     )
@@ -284,8 +285,8 @@ def _refinement(
         changed.close()
         other = context.load(context, refiner.checkpoint)
         context.sampled_by = other.model
-        said = _told(context, other, this)
-        _apply(context, other, this, changed)
+        said = _told(context, other, this, refines=True)
+        _apply(context, other, this, changed, refines=True)
         return network_of(other.model, levels_of_run(settings, other.model, info)), said
 
     return Refinement(due=due, load=load)

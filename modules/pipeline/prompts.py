@@ -134,8 +134,11 @@ def _with_networks(prompt: str, settings: Settings) -> str:
     return prompt
 
 
-def find_add_ons(context: RunContext, loaded: Loaded, prompt: str) -> ActiveAddOns:
+def find_add_ons(context: RunContext, loaded: Loaded, prompt: str, *, refines: bool = False) -> ActiveAddOns:
     """Return the add-ons that a prompt names for a model, unless the request wants none; the context hears of them.
+
+    A refiner reads a prompt that another model has read before, and takes of its add-ons what it can: what was said of
+    them then is enough.
 
     Raises:
         Interrupted: the job was asked to stop.
@@ -143,8 +146,7 @@ def find_add_ons(context: RunContext, loaded: Loaded, prompt: str) -> ActiveAddO
     request = context.job.request
     wanted = isinstance(request, Generation) and request.extra_networks
     active = context.add_ons.find(loaded.model, prompt if wanted else "", context.settings, context.token)
-    # A refiner of another family takes what it can: what was said of the checkpoint's own add-ons is enough.
-    if context.checkpoint is None or context.checkpoint.path == loaded.file.path:
+    if not refines:
         for problem in active.problems:
             context.note(problem)
     context.lora_hashes.update(active.lora_hashes)
@@ -158,6 +160,8 @@ def told(
     calls: Calls,
     picture: PictureFacts,
     add_ons: ActiveAddOns,
+    *,
+    refines: bool = False,
 ) -> Told[Conditioning]:
     """Return what a model is told about a batch of pictures.
 
@@ -168,13 +172,14 @@ def told(
         calls: of the pass.
         picture: what some families are told beside the prompts; the same for all.
         add_ons: by which the model is changed at the moment, and the embeddings that texts may name.
+        refines: the model takes over from another one that was told the same.
 
     Raises:
         InvalidRequest: a prompt changes into too many long texts or has too many parts, or the model has no such layer
             as clip skip asks for.
         Interrupted: the job was asked to stop.
     """
-    reader = _Reader(context, loaded, add_ons)
+    reader = _Reader(context, loaded, add_ons, refines=refines)
 
     def timeline(text: str, *, negative: bool) -> Timeline[Conditioning]:
         encoded = reader.read(text, calls)
@@ -187,7 +192,7 @@ def told(
         text: tuple(WeightedPrompt(weight=weight, timeline=timeline(part, negative=False)) for part, weight in parts)
         for text, parts in prompts.items()
     }
-    if calls.hires is None and not context.ti_hashes:
+    if calls.hires is None and context.ti_hashes is None:
         context.ti_hashes = reader.embedding_hashes()
     return Told(
         prompts=tuple(positives[pair.positive] for pair in pairs),
@@ -248,10 +253,11 @@ def _equalise(context: RunContext, loaded: Loaded, reader: "_Reader", picture: P
 class _Reader:
     """Reads the texts of a pass with a model's text encoders."""
 
-    def __init__(self, context: RunContext, loaded: Loaded, add_ons: ActiveAddOns) -> None:
+    def __init__(self, context: RunContext, loaded: Loaded, add_ons: ActiveAddOns, *, refines: bool) -> None:
         self._context = context
         self._loaded = loaded
         self._add_ons = add_ons
+        self._refines = refines
         self._embeddings: list[EmbeddingUse] = []
 
     def read(self, text: str, calls: Calls) -> Timeline[EncodedText]:
@@ -271,7 +277,7 @@ class _Reader:
         )
         use = encoded.values[0].embeddings
         self._embeddings.append(use)
-        for name in use.unusable:
+        for name in () if self._refines else use.unusable:
             context.note(add_ons.embeddings.problem(name) or "")
         return encoded
 

@@ -72,6 +72,7 @@ class PipelineRunner:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
+            self._add_ons.give_back()
             release(self._device)
             raise OutOfMemoryError(
                 f"Not enough memory on {self._device} for this request. Choose a smaller width, height or batch size. "
@@ -86,6 +87,8 @@ class PipelineRunner:
 
     def _run(self, context: RunContext) -> None:
         if isinstance(context.job.request, UnloadCheckpoint):
+            self._vaes.forget()
+            self._add_ons.forget()
             self._cache.clear()
             return
         context.keep, base = self._needed(context)

@@ -42,6 +42,7 @@ def with_fallbacks(
         if context.vae_tiled or not is_out_of_memory(error):
             raise
     if made is None:  # not in the handler: the error holds on to all that was computed
+        context.add_ons.give_back()
         release(model.device)
         use_tiles(context)
         made = computed()

@@ -71,6 +71,10 @@ class Vaes:
             return None, [*problems, f"{error} The checkpoint's own VAE was used."]
         return OtherVae(vae=vae, name=entry.path.name, shorthash=shorthash), problems
 
+    def forget(self) -> None:
+        """Give the memory of the last one back."""
+        self._known = None
+
     def _preferred(self, checkpoint: CheckpointFile) -> str | None:
         entries = self._library.all(ModelKind.CHECKPOINT)
         entry = next((entry for entry in entries if entry.path == checkpoint.path), None)

@@ -101,7 +101,12 @@ def reporting_errors(path: Path) -> Generator[None]:
     """Turn failures to read or write the database at `path` into an OutputError."""
     try:
         yield
-    except (OSError, UnicodeEncodeError, DatabaseError) as error:  # SQLite takes no text that is not valid Unicode
+    except (
+        OSError,
+        UnicodeEncodeError,
+        OverflowError,
+        DatabaseError,
+    ) as error:  # SQLite takes no text that is not valid Unicode
         reason = error.orig if isinstance(error, DatabaseError) else error
         raise OutputError(
             f"The database {path} cannot be used: {reason}. Check the folder's rights and space."

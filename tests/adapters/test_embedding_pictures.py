@@ -101,6 +101,7 @@ def test_other_formats_are_not_even_parsed(tmp_path: Path) -> None:
         b'{"string_to_param": {"*": {"TORCHTENSOR": [["a"]]}}}',
         b'{"string_to_param": {"*": {"TORCHTENSOR": [[[1]]]}}}',
         b'{"string_to_param": {"*": {"TORCHTENSOR": []}}}',
+        b'{"string_to_param": {"*": {"TORCHTENSOR": [[1' + b"0" * 400 + b"]]}}}",
         b'{"string_to_param": {}}',
         b"\xff\xfe",
         b"[" * 100_000,

@@ -260,5 +260,5 @@ def test_a_request_is_frozen_and_crosses_to_another_process() -> None:
 @pytest.mark.parametrize("name", ["prompts", "negative_prompts"])
 def test_there_are_as_many_prompts_as_pictures(name: str) -> None:
     assert Txt2Img.model_validate({name: ("a", "b"), "batch_size": 2})
-    with pytest.raises(ValidationError, match="there are 2 .*prompts for 3 pictures"):
+    with pytest.raises(ValidationError, match=r"there are 2 .*prompts for 3 pictures"):
         Txt2Img.model_validate({name: ("a", "b"), "batch_count": 3})

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 from modules.library.file_metadata import read_metadata
@@ -10,3 +11,11 @@ def test_texts_that_are_objects_are_given_as_such(tmp_path: Path) -> None:
     del texts["f"]
     assert read_metadata(path) == {**texts, "b": {"x": {"y": 1}}}
     assert read_metadata(tmp_path / "gone") == {}
+
+
+def test_all_of_it_can_be_sent(tmp_path: Path) -> None:
+    deep = '{"a":' * 300 + "1" + "}" * 300
+    path = write_header(tmp_path / "x.safetensors", {"a": "half \ud800", "b": deep, "c": '{"x": "\\ud800"}'})
+    found = read_metadata(path)
+    assert found == {"a": "half ?", "b": deep, "c": '{"x": "\\ud800"}'}
+    json.dumps(found, allow_nan=False).encode()

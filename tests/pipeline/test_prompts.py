@@ -214,6 +214,16 @@ def test_pictures_of_several_batches_have_their_own_prompts(runner: PipelineRunn
     assert abs(pixels(alone.images[0].data) - pixels(result.images[2].data)).max() <= 1
 
 
+def test_the_infotext_names_the_add_ons_of_its_own_batch(runner: PipelineRunner) -> None:
+    prompts = ("a cat <lora:lin:1>", "a cat <lora:norm:1>", "in the style of emb-st1", "a cat")
+    request = small("", steps=1).model_copy(update={"prompts": prompts, "batch_count": 4})
+    infotexts = [image.infotext for image in run(runner, request)[0].images]
+    assert 'Lora hashes: "lin: 188cfaec47e9",' in infotexts[0]
+    assert 'Lora hashes: "norm: 041e56f190e5",' in infotexts[1]
+    assert 'TI hashes: "emb-st1: 740e9a5966e9",' in infotexts[2]
+    assert "hashes" not in infotexts[3]
+
+
 def test_styles_that_repeat_the_prompt_have_a_limit(tmp_path: Path) -> None:
     request = Txt2Img(prompt="a cat", styles=("Twice",) * 40)
     where = context(tmp_path, request)

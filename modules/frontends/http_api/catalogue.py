@@ -6,6 +6,7 @@ from pydantic import BaseModel
 from modules.core.samplers import SamplerInfo
 from modules.core.upscalers import LATENT_MODES, PICTURE_UPSCALERS
 from modules.frontends.backend import Backend
+from modules.library.kinds import ModelKind
 from modules.prompting.styles import read_styles
 
 
@@ -84,7 +85,7 @@ def catalogue_router(backend: Backend) -> APIRouter:
     @router.post("/refresh-checkpoints")
     def refresh_checkpoints() -> None:
         """Look for checkpoints again."""
-        backend.checkpoints.refresh()
+        backend.library.refresh(ModelKind.CHECKPOINT)
 
     @router.get("/samplers")
     async def samplers() -> list[SamplerEntry]:
