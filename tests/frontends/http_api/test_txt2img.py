@@ -262,9 +262,7 @@ def test_an_unexpected_failure_shows_no_traceback(client: TestClient, caplog: py
     assert "Traceback" in caplog.text
 
 
-def test_a_task_is_known_by_the_id_its_client_chose(
-    client: TestClient, runner: PaintingRunner, until: Until
-) -> None:
+def test_a_task_is_known_by_the_id_its_client_chose(client: TestClient, runner: PaintingRunner, until: Until) -> None:
     with ThreadPoolExecutor() as pool:
         first = pool.submit(post, client, prompt="wait", force_task_id="mine")
         until(lambda: client.post("/internal/progress", json={"id_task": "mine"}).json()["active"])
@@ -276,7 +274,7 @@ def test_a_task_is_known_by_the_id_its_client_chose(
 
 
 def test_an_interrupted_request_answers_with_what_is_finished(
-    client: TestClient, runner: PaintingRunner, until: Until
+    client: TestClient, backend: Backend, runner: PaintingRunner, until: Until
 ) -> None:
     with ThreadPoolExecutor() as pool:
         reply = pool.submit(post, client, prompt="wait", n_iter=3)
@@ -289,7 +287,7 @@ def test_an_interrupted_request_answers_with_what_is_finished(
 
 
 def test_a_request_that_was_interrupted_at_once_answers_too(
-    client: TestClient, runner: PaintingRunner, until: Until
+    client: TestClient, backend: Backend, runner: PaintingRunner, until: Until
 ) -> None:
     with ThreadPoolExecutor() as pool:
         reply = pool.submit(post, client, prompt="wait")
@@ -301,7 +299,7 @@ def test_a_request_that_was_interrupted_at_once_answers_too(
 
 
 def test_many_requests_wait_without_a_thread_each(
-    client: TestClient, runner: PaintingRunner, until: Until
+    client: TestClient, backend: Backend, runner: PaintingRunner, until: Until
 ) -> None:
     """More than the 40 threads that FastAPI has: were each request to hold one, the server would answer no more."""
     with ThreadPoolExecutor(60) as pool:
