@@ -93,7 +93,7 @@ def main() -> None:
         write_lora(file, model, arguments.rank)
         patches = Patches()
         indexing = seconds(lambda: patches.index(model), device)
-        adapter = read_adapter(file, patches.index(model)).moved(device)
+        adapter = read_adapter(file, patches.index(model))
         reading = seconds(lambda: read_adapter(file, patches.index(model)), device)
         weights = touched(model, adapter)
         originals = [weight.clone() for weight in weights]

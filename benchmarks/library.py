@@ -26,11 +26,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from modules.core.flags import Flags
 from modules.core.paths import resolve_paths
-from modules.library.checkpoints import CheckpointLibrary
+from modules.library import model_library
 from modules.library.kinds import ModelKind
 from modules.library.model_library import KINDS, ModelLibrary
 from modules.library.shelf import CardQuery
-from modules.storage.hashes import HashCache
 from modules.storage.model_table import ModelTable
 
 Result = TypeVar("Result")
@@ -93,9 +92,7 @@ def in_new_process(measure: Callable[[Path], Result], data: Path) -> Result:
 def open_library(data: Path) -> ModelLibrary:
     """Return the library of the data folder, as the program opens it."""
     assert ModelTable, "imported before the time is taken"
-    paths = resolve_paths(Flags(data_dir=data))
-    hashes = HashCache(paths.database)
-    return ModelLibrary(paths, CheckpointLibrary(paths, hashes), hashes)
+    return model_library.open_library(resolve_paths(Flags(data_dir=data)))
 
 
 def index_all(data: Path) -> Seconds:

@@ -1,10 +1,9 @@
 """Reads files of weight adapters: LoRA and its relatives."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from modules.adapters.adapter_content import AdapterContent, open_adapter
@@ -35,11 +34,6 @@ class Adapter:
     embeddings: Mapping[str, Mapping[str, Tensor]]
     unmatched: tuple[str, ...]
     metadata: Mapping[str, str]
-
-    def moved(self, device: torch.device) -> "Adapter":
-        """Return the same with the tensors of its changes on `device`."""
-        moved = {target: tuple(change.moved(device) for change in changes) for target, changes in self.changes.items()}
-        return replace(self, changes=moved)
 
 
 def read_adapter(path: Path, index: ModelIndex) -> Adapter:

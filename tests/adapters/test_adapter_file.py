@@ -155,13 +155,6 @@ def test_input_projection_is_split(tmp_path: Path) -> None:
         assert torch.allclose(made, whole[number * 1024 : (number + 1) * 1024], atol=1e-5)
 
 
-def test_moved_to_another_device(index: ModelIndex, tmp_path: Path) -> None:
-    adapter = read_adapter(write(tmp_path / "lora.safetensors", lora()), index).moved(torch.device("meta"))
-    (change,) = adapter.changes[TO_Q_WEIGHT]
-    assert isinstance(change, Lora)
-    assert change.up.device.type == change.down.device.type == "meta"
-
-
 # What is refused.
 
 
