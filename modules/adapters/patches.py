@@ -17,6 +17,8 @@ from modules.families.base import LoadedModel
 from modules.hardware.memory import available_bytes
 
 UNET = "unet"
+STRENGTHS_KEPT = 2
+"""How many sets of the same adapters with different strengths are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,13 +104,25 @@ class Patches:
             return self._known[uses]
         by_target = _by_target(uses)
         weights = {target: _parameter(components, target) for target in by_target}
-        self._make_room(_bytes(weights.values()), device)
+        places = self._places(uses)
+        self._make_room(_bytes(weight for target, weight in weights.items() if target not in places), device)
         made: dict[Target, nn.Parameter] = {}
         for target, changes in by_target.items():
             token.check_interrupted()
-            made[target] = nn.Parameter(changed(weights[target], changes), requires_grad=False)
+            weight, place = weights[target], places.get(target)
+            made[target] = nn.Parameter(changed(weight, changes, place), requires_grad=False)
         self._known[uses] = made
         return made
+
+    def _places(self, uses: AdapterSet) -> Parameters:
+        """Forget a set of the same adapters with other strengths, if two are kept; return its parameters to reuse.
+
+        Two may take turns, as in a pass and its hires pass. Who tries one strength after the other needs no more, and
+        new memory takes longer than the sums.
+        """
+        adapters = [use.adapter for use in uses]
+        same = [known for known in self._known if [use.adapter for use in known] == adapters]
+        return self._known.pop(same[0]) if len(same) >= STRENGTHS_KEPT else {}
 
     def _make_room(self, needed: int, device: torch.device) -> None:
         kept = sum(_bytes(made.values()) for made in self._known.values())

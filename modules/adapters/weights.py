@@ -30,11 +30,16 @@ def changed(weight: Tensor, changes: _Changes, out: Tensor | None = None) -> Ten
     if _in_one_call(weight, changes, out):
         return out
     exact = torch.float64 if weight.dtype == torch.float64 else torch.float32
-    # Moved once for all blocks.
+    # Moved once for all blocks, which share the memory that they are computed in: new memory costs more than the rest.
     moved = [(change.moved(weight.device, exact), use) for change, use in changes]
+    scratch: Tensor | None = None
     for start, end, here in _blocks(weight, moved):
         source, target = weight[start:end], out[start:end]
-        work = target if out.dtype == exact else torch.empty_like(source, dtype=exact)
+        if out.dtype == exact:
+            work = target
+        else:
+            scratch = torch.empty_like(source, dtype=exact) if scratch is None else scratch
+            work = scratch[: end - start]
         if work.data_ptr() != source.data_ptr():
             work.copy_(source)
         for change, use in here:

@@ -95,10 +95,10 @@ def test_a_set_that_was_used_is_made_once(
 ) -> None:
     calls = 0
 
-    def counted(weight: Tensor, changes: Sequence[tuple[Change, Use]]) -> Tensor:
+    def counted(weight: Tensor, changes: Sequence[tuple[Change, Use]], out: Tensor | None) -> Tensor:
         nonlocal calls
         calls += 1
-        return changed(weight, changes)
+        return changed(weight, changes, out)
 
     monkeypatch.setattr(patching, "changed", counted)
     lin = adapter(patches, model, data, "lin")
@@ -106,6 +106,23 @@ def test_a_set_that_was_used_is_made_once(
         with patches.using(model, (AdapterUse(adapter=lin, text=strength, image=strength),), TOKEN):
             pass
     assert calls == 2 * len(lin.changes)
+
+
+def test_a_third_strength_takes_the_place_of_the_first(patches: Patches, model: LoadedModel, data: Path) -> None:
+    lin, norm = (adapter(patches, model, data, name) for name in ("lin", "norm"))
+    name = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.weight"
+    seen: list[tuple[int, Tensor]] = []
+    sets = [(AdapterUse(adapter=lin, text=strength, image=strength),) for strength in (0.8, 0.7, 0.6)]
+    for uses in (sets[0], (AdapterUse(adapter=norm, text=1, image=1),), *sets[1:]):
+        with patches.using(model, uses, TOKEN):
+            weight = model.network.get_parameter(name)
+            seen.append((weight.data_ptr(), weight.detach().clone()))
+    assert seen[0][0] == seen[3][0] != seen[2][0]
+    fresh = Patches()
+    with fresh.using(model, sets[2], TOKEN):
+        assert torch.equal(model.network.get_parameter(name), seen[3][1])
+    assert sets[0] not in patches.kept
+    assert len(patches.kept) == 3
 
 
 def test_sets_are_forgotten_when_memory_is_short(
