@@ -6,6 +6,7 @@ from dataclasses import replace
 from modules.core.cancellation import CancelToken
 from modules.core.errors import UnknownName
 from modules.core.paths import Paths
+from modules.core.settings import Settings
 from modules.library.background_hashing import BackgroundHashing
 from modules.library.checkpoints import LONGEST_NAME_SHOWN, CheckpointLibrary
 from modules.library.file_state import file_state
@@ -25,7 +26,7 @@ from modules.library.model_hashes import ModelHashes, hash_safetensors
 from modules.library.remembered_hash import remembered_sha256
 from modules.library.section import Section, Source
 from modules.library.shelf import CardPage, CardQuery, Shelf
-from modules.library.sidecars import UserNotes, save_notes
+from modules.library.sidecars import UserNotes, save_notes, save_preview
 from modules.storage.hashes import HashCache
 from modules.storage.model_rows import ModelRows
 
@@ -102,6 +103,17 @@ class ModelLibrary:
             raise UnknownName(_about_unknown(shelf, kind, name))
         return found
 
+    def name_in_prompts(self, entry: ModelEntry, settings: Settings) -> str:
+        """Return what `entry` is called in prompts that its card writes.
+
+        That is what its trainer called it, if the settings wish it (A1111's default) and no other file has that name;
+        else the name of its file.
+        """
+        alias = entry.own_name
+        if entry.place is not ModelKind.LORA or settings.lora_preferred_name == "Filename" or not alias:
+            return entry.name
+        return alias if self._shelf(entry.place).names.find(alias) is entry else entry.name
+
     def page(self, query: CardQuery) -> CardPage:
         """Return the cards that `query` asks for."""
         return self._shelf(query.kind).page(query, self._known_sha256)
@@ -126,9 +138,9 @@ class ModelLibrary:
         """Return what a file in a wrong folder is and where it belongs, as a sentence; None if it lies right."""
         return misplacement(entry, self._homes)
 
-    def misplaced(self) -> Iterator[tuple[ModelEntry, str]]:
-        """Yield all files in wrong folders with that sentence."""
-        for kind in KINDS:
+    def misplaced(self, *kinds: ModelKind) -> Iterator[tuple[ModelEntry, str]]:
+        """Yield the files that lie wrong in the folders of `kinds` (of all kinds without any), with that sentence."""
+        for kind in kinds or KINDS:
             for entry in self.all(kind):
                 sentence = self.misplacement(entry)
                 if sentence:
@@ -141,6 +153,15 @@ class ModelLibrary:
             OutputError: they cannot be written.
         """
         save_notes(entry.path.parent, entry.path.name if entry.path.is_dir() else entry.path.stem, notes)
+        self._sections[entry.place].refresh(self._closing)
+
+    def save_preview(self, entry: ModelEntry, png: bytes) -> None:
+        """Let a picture show what the model of `entry` does: it is written beside its file, where A1111 has it too.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        save_preview(entry.path.parent, entry.path.name if entry.path.is_dir() else entry.path.stem, png)
         self._sections[entry.place].refresh(self._closing)
 
     def known_hashes(self, entry: ModelEntry) -> ModelHashes:

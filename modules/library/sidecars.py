@@ -14,7 +14,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from modules.core.errors import OutputError
 from modules.library.small_json import read_small_json, text_of, texts_of
-from modules.storage.json_file import BrokenJsonFile, read_json_object, write_json_object
+from modules.storage.json_file import BrokenJsonFile, read_json_object, write_json_object, write_whole
 
 MAX_TEXT = 20_000  # characters
 MAX_WORDS, MAX_WORD = 100, 500
@@ -138,6 +138,15 @@ def save_notes(folder: Path, stem: str, notes: UserNotes) -> None:
         if value != getattr(before, entry.name):
             content[entry.metadata["key"]] = value
     write_json_object(path, content)
+
+
+def save_preview(folder: Path, stem: str, png: bytes) -> None:
+    """Write the picture that shows the model called `stem`: as `stem.png`, which wins over all others.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    write_whole(folder / (stem + PREVIEW_ENDINGS[0]), png)
 
 
 def _notes(content: Mapping[str, JsonValue]) -> UserNotes:

@@ -41,7 +41,15 @@ def write_json_object(path: Path, content: dict[str, JsonValue]) -> None:
         OutputError: it cannot be written.
     """
     # Halves of surrogate pairs have no UTF-8 form; backslashreplace turns them into JSON's own \\udxxx escapes.
-    data = json.dumps(content, indent=4, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    write_whole(path, json.dumps(content, indent=4, ensure_ascii=False).encode("utf-8", "backslashreplace"))
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace the file at `path` by one with `data`, or leave it as it is.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

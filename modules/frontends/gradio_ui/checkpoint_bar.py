@@ -32,6 +32,7 @@ class CheckpointBar:
     Attributes:
         checkpoint: the choice.
         refresh: looks for checkpoints again.
+        choose: pressed by the page's script when a checkpoint was chosen by its card.
         task_id: the job that loads the chosen one.
         demo: says that the demo model is chosen.
         defaults: the `ModelDefaults` of the checkpoint that is shown, as JSON; of one that loads, once it is loaded.
@@ -40,6 +41,7 @@ class CheckpointBar:
 
     checkpoint: gr.Dropdown
     refresh: gr.Button
+    choose: gr.Button
     task_id: gr.Textbox
     demo: gr.HTML
     defaults: gr.Textbox
@@ -72,14 +74,21 @@ class CheckpointEvents:
             refresh = icon_button("Refresh checkpoints", "refresh", "refresh_sd_model_checkpoint")
             demo = html_block(self._demo(current), "demo_model", "demo")
             task_id = gr.Textbox(elem_id="checkpoint_task_id", elem_classes=["unseen"], show_label=False)
+            choose = gr.Button("Choose the checkpoint", elem_id="checkpoint_choose", elem_classes=["unseen"])
             json = self._defaults(current).to_json()
             defaults = gr.Textbox(json, elem_id="checkpoint_defaults", elem_classes=["unseen"], show_label=False)
         notice = html_block(self._notice(), "no_model_notice")
         return CheckpointBar(
-            checkpoint=checkpoint, refresh=refresh, task_id=task_id, demo=demo, defaults=defaults, notice=notice
+            checkpoint=checkpoint,
+            refresh=refresh,
+            choose=choose,
+            task_id=task_id,
+            demo=demo,
+            defaults=defaults,
+            notice=notice,
         )
 
-    def connect(self, bar: CheckpointBar) -> tuple[Any, Any]:
+    def connect(self, bar: CheckpointBar) -> tuple[Any, ...]:
         """Tie the handlers to the bar's components; return those events after which another checkpoint may be shown."""
         rescanned = on_light(bar.refresh.click, self.rescan, [], bar.shown())
         chosen = on_queued(
@@ -89,7 +98,14 @@ class CheckpointEvents:
             bar.shown(),
             js="(id, title) => window.easel.loadCheckpoint(id, title)",
         )
-        return rescanned, chosen
+        by_card = on_queued(
+            bar.choose.click,
+            self.choose,
+            [bar.task_id, bar.checkpoint],
+            bar.shown(),
+            js="() => window.easel.loadWantedCheckpoint()",
+        )
+        return rescanned, chosen, by_card
 
     def defaults(self) -> ModelDefaults:
         """Return what the current checkpoint puts into forms."""

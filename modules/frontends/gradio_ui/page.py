@@ -6,6 +6,7 @@ import gradio as gr
 
 from modules.core.version import NAME
 from modules.frontends.backend import Backend
+from modules.frontends.gradio_ui.cards_tab import card_parts_html
 from modules.frontends.gradio_ui.checkpoint_bar import CheckpointEvents
 from modules.frontends.gradio_ui.components import footer_html, html_block
 from modules.frontends.gradio_ui.events import on_light
@@ -19,6 +20,7 @@ CACHE_AGE_SECONDS = 86_400
 def build_page(backend: Backend) -> gr.Blocks:
     """Return the page, not yet served."""
     checkpoints, txt2img = CheckpointEvents(backend), Txt2ImgEvents(backend)
+    settings = backend.settings.snapshot()
 
     def up_to_date(*known: Any) -> list[Any]:
         shown = checkpoints.shown()
@@ -29,8 +31,9 @@ def build_page(backend: Backend) -> gr.Blocks:
     ) as page:
         bar = checkpoints.build()
         with gr.Tabs(elem_id="tabs"), gr.Tab("txt2img", id="txt2img", elem_id="tab_txt2img"):
-            tab = build_txt2img_tab(backend.jobs.describe(), txt2img.style_names(), checkpoints.defaults())
+            tab = build_txt2img_tab(backend.jobs.describe(), txt2img.style_names(), checkpoints.defaults(), settings)
         html_block(footer_html(), "footer")
+        html_block(card_parts_html(), "card_parts", "unseen-parts")
         txt2img.connect(tab)
         for changed in checkpoints.connect(bar):
             txt2img.follow_checkpoint(tab, changed.then, bar.defaults)

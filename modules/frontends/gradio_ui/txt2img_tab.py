@@ -7,6 +7,8 @@ from gradio.components import Component
 
 from modules.core.capabilities import Capabilities
 from modules.core.parameters import Txt2Img
+from modules.core.settings import Settings
+from modules.frontends.gradio_ui.cards_tab import build_card_tabs
 from modules.frontends.gradio_ui.components import html_block, icon_button, progress_html, token_counter
 from modules.frontends.gradio_ui.model_defaults import ModelDefaults, suggestions_html
 
@@ -117,19 +119,28 @@ class Txt2ImgTab:
         return [self.prompts.prompt_counter, self.prompts.negative_counter]
 
 
-def build_txt2img_tab(offers: Capabilities, styles: list[str], defaults: ModelDefaults) -> Txt2ImgTab:
+def build_txt2img_tab(
+    offers: Capabilities, styles: list[str], defaults: ModelDefaults, settings: Settings
+) -> Txt2ImgTab:
     """Lay the tab out; called inside a `gr.Blocks`.
 
     Args:
         offers: fills the drop-downs of samplers and schedule types.
         styles: names of the saved styles.
         defaults: what the current checkpoint puts into the form.
+        settings: decide how cards are ordered at first.
     """
     with gr.Row(elem_id="txt2img_toprow", elem_classes=["toprow"]):
         prompts = _build_prompts(defaults)
         actions = _build_actions(styles)
     with gr.Row(elem_id="txt2img_main", elem_classes=["main-row"]):
-        parameters = _build_parameters(offers, defaults)
+        with (
+            gr.Column(scale=1, elem_id="txt2img_left", elem_classes=["card", "left"]),
+            gr.Tabs(elem_id="txt2img_extra_tabs", overflow_behavior="wrap"),
+        ):
+            with gr.Tab("Generation", id="txt2img_generation", elem_id="txt2img_generation_tab"):
+                parameters = _build_parameters(offers, defaults)
+            build_card_tabs("txt2img", settings)
         results = _build_results()
     with gr.Row(elem_classes=["unseen"]):
         task_id = gr.Textbox(elem_id="txt2img_task_id", show_label=False)
@@ -193,7 +204,7 @@ def _build_actions(styles: list[str]) -> Actions:
 
 
 def _build_parameters(offers: Capabilities, defaults: ModelDefaults) -> Parameters:
-    with gr.Column(scale=1, elem_id="txt2img_settings", elem_classes=["card", "settings"]):
+    with gr.Column(elem_id="txt2img_settings", elem_classes=["settings"]):
         with gr.Row():
             sampler = gr.Dropdown(
                 choices=[info.name for info in offers.samplers],

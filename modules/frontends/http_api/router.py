@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from modules.frontends.backend import Backend
 from modules.frontends.http_api.add_ons import add_ons_router
+from modules.frontends.http_api.cards import cards_router
 from modules.frontends.http_api.catalogue import catalogue_router
 from modules.frontends.http_api.generation import generation_router
 from modules.frontends.http_api.options import options_router
@@ -18,6 +19,7 @@ _PARTS = (
     options_router,
     catalogue_router,
     add_ons_router,
+    cards_router,
     prompt_info_router,
     system_router,
 )

@@ -26,3 +26,21 @@ export function loadCheckpoint(_, title) {
   });
   return [id, title];
 }
+
+let wanted = null;
+
+/** Return the title of the checkpoint that is chosen at the top of the page. */
+export function chosenCheckpoint() {
+  return document.querySelector("#setting_sd_model_checkpoint input")?.value ?? "";
+}
+
+/** Choose the checkpoint called `title`, as if at the top of the page. */
+export function chooseCheckpoint(title) {
+  wanted = title;
+  document.getElementById("checkpoint_choose").click();
+}
+
+/** Called by Gradio for `chooseCheckpoint`. */
+export function loadWantedCheckpoint() {
+  return loadCheckpoint(null, wanted);
+}

@@ -1,4 +1,5 @@
-import { loadCheckpoint } from "./checkpoint.js";
+import { showCardsOf } from "./cards.js";
+import { loadCheckpoint, loadWantedCheckpoint } from "./checkpoint.js";
 import { whenPresent } from "./dom.js";
 import { countTokensOf, offerSuggestions } from "./prompts.js";
 import { listenForShortcuts } from "./shortcuts.js";
@@ -6,10 +7,18 @@ import { toggleTheme } from "./theme.js";
 import { chosenPicture, currentTask, generate, resume, stopping } from "./txt2img.js";
 
 // What the events of the page call by name.
-window.easel = { chosenPicture, currentTask, generate, loadCheckpoint, stopping };
+window.easel = { chosenPicture, currentTask, generate, loadCheckpoint, loadWantedCheckpoint, stopping };
+
+/** Buttons that show an icon say their name when the pointer rests on them; tabs are filled when they are opened. */
+function nameTools() {
+  for (const button of document.querySelectorAll(".tool:not([title])")) {
+    button.title = button.textContent.trim();
+  }
+}
 
 countTokensOf("txt2img");
 offerSuggestions("txt2img");
+showCardsOf("txt2img");
 listenForShortcuts();
 document.addEventListener("click", ({ target }) => target.closest?.("[data-action=toggle-theme]") && toggleTheme());
 
@@ -19,9 +28,8 @@ await Promise.all(
     whenPresent,
   ),
 );
-for (const button of document.querySelectorAll(".tool")) {
-  button.title = button.textContent.trim();
-}
+nameTools();
+new MutationObserver(nameTools).observe(document.querySelector("#tabs"), { childList: true, subtree: true });
 resume();
 // Tests, and scripts of extensions, wait for this.
 document.documentElement.dataset.easel = "ready";
