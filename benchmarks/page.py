@@ -76,14 +76,14 @@ def programs(data: Path) -> tuple[Program, Program]:
 
 def measure(program: Program, browser: Browser) -> Times:
     """Start the program, open its page in a fresh profile, and stop it."""
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}/"
     environment = os.environ | {"GRADIO_ANALYTICS_ENABLED": "False", "COMMANDLINE_ARGS": ""}
     command = [argument.replace("PORT", str(port)) for argument in program.command]
     began = time.time()
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        answers = _first_answer(url, process)
+        answers = first_answer(url, process)
         context = browser.new_context()
         page = context.new_page()
         page.goto(url, wait_until="commit")
@@ -97,7 +97,7 @@ def measure(program: Program, browser: Browser) -> Times:
     return Times(answers=answers - began, paints=paints - began, usable=usable - began)
 
 
-def _first_answer(url: str, process: subprocess.Popen[bytes]) -> float:
+def first_answer(url: str, process: subprocess.Popen[bytes]) -> float:
     """Return the time of the first HTTP 200."""
     deadline = time.time() + LONGEST_START_SECONDS
     while process.poll() is None and time.time() < deadline:
@@ -109,7 +109,8 @@ def _first_answer(url: str, process: subprocess.Popen[bytes]) -> float:
     raise RuntimeError(f"Nothing ever answered at {url}.")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a TCP port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
