@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from modules.core.errors import ModelFileError
+from modules.core.shown import shown
 from modules.library.kinds import ModelKind
 from modules.loading.mapped import StoredTensor
 from modules.loading.other_kinds import other_kind
@@ -20,6 +21,8 @@ ONLY = ""
 """Whose vectors they are in a file for a model with one text encoder."""
 
 MAX_NUMBERS = 2**22  # 75 vectors, which fill a chunk, of the widest text encoder have a fortieth of it
+MAX_TEXT = 1000  # characters of what it says of itself
+MAX_STEP = 2**53  # beyond it, not every reader of JSON keeps an integer
 
 _TRAINED = "string_to_param."
 
@@ -106,7 +109,7 @@ def embedding_of(
     facts = EmbeddingFacts(
         count=counts.pop(),
         widths={part: vectors.shape[1] for part, vectors in parts.items()},
-        step=step if isinstance(step, int) else None,
+        step=step if isinstance(step, int) and 0 <= step <= MAX_STEP else None,
         sd_checkpoint=_text(values.get("sd_checkpoint")),
         sd_checkpoint_name=_text(values.get("sd_checkpoint_name")),
     )
@@ -114,7 +117,7 @@ def embedding_of(
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_TEXT and value.isprintable() else None
 
 
 def _places(names: list[str], source: str) -> dict[str, str]:
@@ -124,8 +127,8 @@ def _places(names: list[str], source: str) -> dict[str, str]:
     candidates = [name for name in names if name.startswith(_TRAINED)] or names
     if len(candidates) == 1:
         return {ONLY: candidates[0]}
-    shown = ", ".join(candidates[:2]) + (", …" if len(candidates) > 2 else "")
-    fault = f"holds {len(candidates)} tensors ({shown}), not one, or clip_l and clip_g" if names else "holds no vectors"
+    some = ", ".join(map(shown, candidates[:2])) + (", …" if len(candidates) > 2 else "")
+    fault = f"holds {len(candidates)} tensors ({some}), not one, or clip_l and clip_g" if names else "holds no vectors"
     raise other_kind(source, names, expected=ModelKind.EMBEDDING, fault=fault)
 
 

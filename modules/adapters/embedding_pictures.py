@@ -24,11 +24,13 @@ from torch import Tensor
 
 from modules.adapters.embedding_files import Embedding, embedding_of
 from modules.core.errors import ModelFileError
+from modules.core.shown import shown
 
 FORMATS = ("PNG", "WEBP")
 CHUNK = "sd-ti-embedding"
 MAX_PIXELS = 2**24
-MAX_TEXT_BYTES = 2**24  # 75 vectors, which fill a chunk, of 1,280 numbers take 2 MiB
+MAX_TEXT_BYTES = 2**22  # 75 vectors, which fill a chunk, of 1,280 numbers take 2 MiB
+MAX_BLOCK_BYTES = 2**22  # of the same, compressed
 
 _TENSOR = "TORCHTENSOR"
 
@@ -69,9 +71,10 @@ def _from_pixels(image: Image.Image) -> bytes | None:
     lines = np.flatnonzero(~halves.any(axis=(0, 2)))
     if len(lines) < 2:
         return None
-    lower, upper = _plain(halves[:, : lines[0]]), _plain(halves[:, lines[-1] + 1 :])
-    if lower.size != upper.size:
+    left, right = halves[:, : lines[0]], halves[:, lines[-1] + 1 :]
+    if left.size != right.size or left.size > MAX_BLOCK_BYTES:
         return None
+    lower, upper = _plain(left), _plain(right)
     inflate = zlib.decompressobj()
     try:
         text = inflate.decompress((upper << 4 | lower).tobytes(), MAX_TEXT_BYTES)
@@ -101,7 +104,7 @@ def _parsed(text: bytes, *, source: str) -> Embedding:
         table: dict[str, Any] = dict(json.loads(text))
         tensors = {f"string_to_param.{key}": _tensor(value) for key, value in table["string_to_param"].items()}
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-        raise ModelFileError(f"The embedding in the picture “{source}” is damaged: {error}.") from error
+        raise ModelFileError(f"The embedding in the picture “{source}” is damaged: {shown(str(error))}.") from error
     return embedding_of(tensors, source=source, values=table)
 
 

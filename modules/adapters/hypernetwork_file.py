@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from modules.adapters.hypernetwork import Hypernetwork, Pair
 from modules.core.errors import ModelFileError
+from modules.core.shown import shown
 from modules.families.skeleton import skeleton
 from modules.library.kinds import ModelKind
 from modules.loading.mapped import StoredTensor
@@ -100,7 +101,9 @@ class _Builder:
         self._activation: Callable[[], nn.Module] | None = None
         if activation not in (None, LINEAR):
             if not isinstance(activation, str) or activation not in ACTIVATIONS:
-                raise self._error(f"its activation {activation!r} is not known")
+                plain = shown(activation) if isinstance(activation, str) else activation
+                named = f"{plain!r}" if isinstance(plain, (str, int)) else "without a name"
+                raise self._error(f"its activation {named} is not known")
             self._activation = ACTIVATIONS[activation]
 
     def network(self, width: int, layers: _Layers) -> nn.Sequential:

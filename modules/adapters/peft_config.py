@@ -13,6 +13,7 @@ CONFIG_FILE, WEIGHTS_STEM = "adapter_config.json", "adapter_model"
 """PEFT keeps it in a file of this name beside `adapter_model.safetensors`."""
 
 MAX_CONFIG_BYTES = 2**20
+MAX_NUMBER = 1e30  # of alpha and rank
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,4 +83,6 @@ def _text_beside(path: Path) -> str | None:
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    return float(value) if -MAX_NUMBER < value < MAX_NUMBER else None  # integers may be too large for it

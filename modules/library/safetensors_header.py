@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+MAX_SIZE = 2**48  # of one dimension of a tensor
 MAX_HEADER_BYTES = 8 * 2**20
 """Largest header that is read. That of SDXL with all its notes has less than 1 MiB; the format would allow 100 MB."""
 
@@ -34,7 +35,8 @@ class SafetensorsHeader:
         sizes = cast("dict[str, object]", description).get("shape") if isinstance(description, dict) else None
         if not isinstance(sizes, list):
             return ()
-        return tuple(size for size in cast("list[object]", sizes) if isinstance(size, int))
+        plausible = all(isinstance(size, int) and 0 <= size <= MAX_SIZE for size in cast("list[object]", sizes))
+        return tuple(cast("list[int]", sizes)) if plausible else ()
 
 
 def read_header(path: Path) -> SafetensorsHeader | None:
@@ -52,7 +54,7 @@ def parse_table(table: bytes) -> SafetensorsHeader:
         ValueError: it is damaged.
     """
     try:
-        parsed: Any = json.loads(table)
+        parsed: Any = json.loads(str(table, "utf-8"))
     except RecursionError as error:  # brackets within brackets, a hundred thousand deep
         raise ValueError("nested too deeply") from error
     if not isinstance(parsed, dict):

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import mmap
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +11,10 @@ import torch
 from torch import Tensor
 
 from modules.core.errors import ModelFileError
+
+MAX_DIMENSIONS = 16  # weights have up to 5; the time that sizes take to multiply grows with the square of their number
+MAX_NUMBERS = 2**48
+MAX_TENSORS = 50_000  # in a file; a training checkpoint of SDXL with its averages and its optimizer has 8,000
 
 
 class MappedFile:
@@ -100,6 +105,19 @@ def span(shape: tuple[int, ...], stride: tuple[int, ...] | None) -> int:
     if stride is None:
         return math.prod(shape)
     return 1 + sum((size - 1) * step for size, step in zip(shape, stride, strict=True))
+
+
+def is_shape(sizes: Collection[int]) -> bool:
+    """Whether a tensor may have these sizes, at least 0 each: they are few, and their product is far from overflowing.
+
+    Empty dimensions do not count, as PyTorch multiplies the others all the same.
+    """
+    return len(sizes) <= MAX_DIMENSIONS and math.prod(max(size, 1) for size in sizes) <= MAX_NUMBERS
+
+
+def too_many_tensors(file: MappedFile) -> ModelFileError:
+    """The error for a file with more than `MAX_TENSORS`."""
+    return ModelFileError(f"“{file.path.name}” holds more than {MAX_TENSORS:,} tensors, which no model does.")
 
 
 def missing_file(path: Path) -> ModelFileError:

@@ -1,6 +1,7 @@
 """What pickles of tensors may refer to, and what plain data each of these names stands for."""
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass
 from typing import cast
 
@@ -18,14 +19,13 @@ STORAGE_TYPES = {
 }
 
 # Things that lie beside the weights in training checkpoints. They become empty placeholders.
-_INERT_PACKAGES = ("pytorch_lightning.", "lightning.", "lightning_fabric.", "omegaconf.", "diffusers.")
+_INERT_CLASS = re.compile(r"(?:pytorch_lightning|lightning|lightning_fabric|omegaconf|diffusers)\.(?:\w+\.)*[A-Z]\w*")
 _INERT = {
+    "_codecs": "encode",  # bytes
     "argparse": "Namespace",
     "builtins": "bool bytearray complex dict float frozenset int list object range set slice str tuple",
     "__builtin__": "bool bytearray complex dict float frozenset int list long object set slice str tuple unicode",
     "collections": "Counter defaultdict deque",
-    "copy_reg": "_reconstructor",
-    "copyreg": "_reconstructor",
     "datetime": "date datetime timedelta timezone",
     "numpy": "dtype ndarray",
     "numpy.core.multiarray": "_reconstruct scalar",
@@ -37,7 +37,12 @@ _INERT = {
 }
 _INERT_NAMES = frozenset(f"{module}.{name}" for module, names in _INERT.items() for name in names.split())
 
+# In them trainers of embeddings keep the vectors.
+_PARAMETER_HOLDERS = frozenset(f"torch.nn.modules.container.{name}" for name in ("ParameterDict", "ParameterList"))
+
 MAX_KEY_BITS = 64
+MAX_COUNT = 2**48  # numbers in a file
+MAX_SIZES = 64  # of a shape: more are not possible in PyTorch
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,10 @@ class Placeholder:
     """Stands for an object that is not needed; what the pickle does to it has no effect."""
 
     __slots__ = ()
+
+
+class ParameterHolder(dict[object, object]):
+    """A module of PyTorch that holds nothing but parameters, as a dict of these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +95,8 @@ class DamagedPickle(Exception):
 
 def is_allowed(name: str) -> bool:
     """Whether model files may refer to `name` (module and name joined by a dot)."""
-    known = name in _BUILDERS or name in STORAGE_TYPES or name in _INERT_NAMES
-    return known or name.startswith(_INERT_PACKAGES)
+    known = (_BUILDERS, STORAGE_TYPES, _INERT_NAMES, _PARAMETER_HOLDERS)
+    return any(name in names for names in known) or _INERT_CLASS.fullmatch(name) is not None
 
 
 _Arguments = tuple[object, ...]
@@ -103,8 +112,21 @@ def build(function: object, arguments: object) -> object:
 
 def new_object(kind: object) -> object:
     """An instance of a class: a dict for the classes that are dicts, else a placeholder."""
+    if isinstance(kind, Global) and kind.name in _PARAMETER_HOLDERS:
+        return ParameterHolder()
     is_dict = isinstance(kind, Global) and _BUILDERS.get(kind.name) is _ordered_dict
     return dict[object, object]() if is_dict else Placeholder()
+
+
+def parameters_of(state: object) -> dict[object, object]:
+    """Return the parameters in the state of a module, which is its `__dict__`."""
+    parameters = cast("dict[object, object]", state).get("_parameters") if isinstance(state, dict) else None
+    return cast("dict[object, object]", parameters) if isinstance(parameters, dict) else {}
+
+
+def length_of_list(value: object) -> int:
+    """Return how many entries a list has, 0 for all else."""
+    return len(cast("list[object]", value)) if isinstance(value, list) else 0
 
 
 def items(pairs: Iterable[tuple[object, object]]) -> dict[object, object]:
@@ -134,18 +156,26 @@ def _parameter(arguments: _Arguments) -> object:
 
 def _tensor_with_attributes(arguments: _Arguments) -> object:
     function, _, inner = arguments[:3]
+    if not isinstance(function, Global) or _BUILDERS.get(function.name) not in {_tensor, _parameter}:
+        raise DamagedPickle("attributes are given to something that is no tensor")
     return build(function, inner)
+
+
+def _reconstructed(arguments: _Arguments) -> object:
+    return new_object(arguments[0])
 
 
 def _size(arguments: _Arguments) -> object:
     return _counts(arguments[0])
 
 
-def _bytes(arguments: _Arguments) -> object:
-    text = arguments[0]
-    if not isinstance(text, str):
-        raise DamagedPickle("bytes are not written as text")
-    return text.encode("latin-1")
+def class_name(identity: object) -> Global | None:
+    """Read a persistent id of the legacy format for a module's class: ("module", class, file, source code).
+
+    None for others.
+    """
+    parts = cast("_Arguments", identity) if isinstance(identity, tuple) else ()
+    return parts[1] if len(parts) > 1 and parts[0] == "module" and isinstance(parts[1], Global) else None
 
 
 def storage_record(identity: object) -> StorageRecord:
@@ -167,14 +197,14 @@ def storage_record(identity: object) -> StorageRecord:
 
 
 def _count(value: object) -> int:
-    if not isinstance(value, int) or value < 0:
-        raise DamagedPickle("a size is not a positive number")
+    if not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
+        raise DamagedPickle("a size is negative, too large or no number")
     return value
 
 
 def _counts(value: object) -> tuple[int, ...]:
-    if not isinstance(value, (tuple, list)):
-        raise DamagedPickle("a shape is not a list of numbers")
+    if not isinstance(value, (tuple, list)) or len(cast("Sized", value)) > MAX_SIZES:
+        raise DamagedPickle("a shape is not a list of some numbers")
     return tuple(_count(entry) for entry in cast("list[object]", value))
 
 
@@ -185,5 +215,6 @@ _BUILDERS: dict[str, Callable[[_Arguments], object]] = {
     "torch._utils._rebuild_parameter": _parameter,
     "torch._tensor._rebuild_from_type_v2": _tensor_with_attributes,
     "torch.Size": _size,
-    "_codecs.encode": _bytes,
+    "copy_reg._reconstructor": _reconstructed,
+    "copyreg._reconstructor": _reconstructed,
 }

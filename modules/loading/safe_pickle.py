@@ -3,8 +3,10 @@
 A pickle is a program for a small stack machine. Python's own machine looks up any function or class by name and calls
 it, which is why loading a strange `.ckpt` with it can run code. The machine here has no such instruction: a name stays
 a `Global`, "calling" it asks the short table of `pickle_data` what plain data it stands for, and setting an object's
-state does nothing. So whatever a file contains, only dicts, lists, tuples, numbers, strings and our own records come
-out of it. Names that no checkpoint holds are refused all the same, so that people learn that a file means harm.
+state does nothing, but for holders of parameters, which it fills. So whatever a file contains, only dicts, lists,
+tuples, numbers, strings and our own records come out of it. Names that no checkpoint holds are refused all the same, so
+that people learn that a file means harm. What a pickle may cost is limited, too: some bytes tell Python's machine to
+fill all memory.
 Format: https://docs.python.org/3/library/pickletools.html
 """
 
@@ -14,17 +16,26 @@ from dataclasses import dataclass
 from typing import IO, cast
 
 from modules.core.errors import ModelFileError, UnsafeFileError
+from modules.core.shown import shown
 from modules.loading.pickle_data import (
     DamagedPickle,
     Global,
+    ParameterHolder,
     Placeholder,
     StorageRecord,
     build,
+    class_name,
     is_allowed,
     items,
+    length_of_list,
     new_object,
+    parameters_of,
     storage_record,
 )
+
+MAX_STEPS = 600_000  # a training checkpoint of SDXL with its averages and its optimizer takes 250,000
+NAME_STEPS = 5  # as long as so many other instructions a name takes to read
+MAX_NUMBER_BITS = 1024  # Python does not write numbers of more than 4,300 digits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,22 +51,24 @@ class PickleContent:
     storages: dict[str, StorageRecord]
 
 
-def read_pickle(stream: IO[bytes], *, source: str) -> PickleContent:
+def read_pickle(stream: IO[bytes], *, source: str, max_steps: int = MAX_STEPS) -> PickleContent:
     """Return the data of the pickle that begins at the stream's position; leave the stream behind the pickle.
 
     Args:
-        stream: seekable, binary.
+        stream: seekable, binary, and of a length that memory can hold some times: texts in pickles have any length.
         source: the file's name, for messages.
+        max_steps: how many instructions the pickle may have; those that copy lists count for each entry.
 
     Raises:
         UnsafeFileError: the pickle names something that is not model data; nothing of it was run.
         ModelFileError: the pickle is damaged.
     """
-    machine = _Machine(source)
+    machine = _Machine(source, max_steps)
     try:
         value = machine.run(stream)
     except (DamagedPickle, ValueError, TypeError, LookupError, RecursionError) as error:
-        raise ModelFileError(f"“{source}” is damaged or truncated: its pickle cannot be read ({error}).") from error
+        fault = shown(str(error))
+        raise ModelFileError(f"“{source}” is damaged or truncated: its pickle cannot be read ({fault}).") from error
     return PickleContent(value=value, storages=machine.storages)
 
 
@@ -65,9 +78,10 @@ _MARK = object()  # begins a group on the stack
 class _Machine:
     """The stack machine. One method per instruction that does more than push a constant."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, max_steps: int) -> None:
         self.storages: dict[str, StorageRecord] = {}
         self._source = source
+        self._steps_left = max_steps
         self._stack: list[object] = []
         self._memo: dict[object, object] = {}
 
@@ -75,10 +89,11 @@ class _Machine:
         """Carry out instructions up to and including STOP; return what is then on top of the stack."""
         for opcode, argument, _ in pickletools.genops(stream):
             name = opcode.name
+            self._spend(1)
             if name == "STOP":
                 return self._pop()
             if name in _LITERALS:
-                self._push(argument)
+                self._literal(argument)
             elif name in _CONSTANTS:
                 self._push(_CONSTANTS[name]())
             elif name in _WITH_ARGUMENT:
@@ -88,6 +103,16 @@ class _Machine:
             elif name not in {"PROTO", "FRAME"}:
                 raise DamagedPickle(f"instruction {name} does not occur in model files")
         raise DamagedPickle("it has no end")
+
+    def _spend(self, steps: int) -> None:
+        self._steps_left -= steps
+        if self._steps_left < 0:
+            raise DamagedPickle("it is longer than that of any model")
+
+    def _literal(self, value: object) -> None:
+        if isinstance(value, int) and value.bit_length() > MAX_NUMBER_BITS:
+            raise DamagedPickle("a number is larger than any in a model")
+        self._push(value)
 
     def _push(self, value: object) -> None:
         self._stack.append(value)
@@ -119,18 +144,22 @@ class _Machine:
         self._push(self._allowed(f"{module}.{name}"))
 
     def _allowed(self, name: str) -> Global:
+        self._spend(NAME_STEPS)
         if is_allowed(name):
             return Global(name)
         raise UnsafeFileError(
-            f"“{self._source}” was refused: its pickle refers to “{name}”, which is not model data and could run code. "
-            "Nothing was run. Get the model as .safetensors, or delete the file."
+            f"“{self._source}” was refused: its pickle refers to “{shown(name)}”, which is not model data and could "
+            "run code. Nothing was run. Get the model as .safetensors, or delete the file."
         )
 
     # Objects.
 
     def reduce(self) -> None:
         arguments, function = self._pop(), self._pop()
-        self._push(build(function, arguments))
+        if isinstance(arguments, tuple):
+            # One list can be the argument of any number of calls.
+            self._spend(sum(map(length_of_list, cast("tuple[object, ...]", arguments))))
+        self._push(build(function, cast("object", arguments)))
 
     def object_of_class(self) -> None:
         self._pop()
@@ -149,10 +178,19 @@ class _Machine:
         self._push(new_object(self._pop()))
 
     def set_state(self) -> None:
-        self._pop()
+        state, target = self._pop(), self._stack[-1]
+        if isinstance(target, ParameterHolder):
+            parameters = parameters_of(state)
+            self._spend(len(parameters))
+            target.update(parameters)
 
     def persistent(self) -> None:
-        storage = storage_record(self._pop())
+        identity = self._pop()
+        kind = class_name(identity)
+        if kind is not None:
+            self._push(kind)
+            return
+        storage = storage_record(identity)
         self.storages[storage.key] = storage
         self._push(storage)
 

@@ -100,6 +100,55 @@ def test_setting_state_changes_nothing() -> None:
     assert dict(vars(collections.OrderedDict)) == ordered_dict
 
 
+def held(parameters: str, pushes_class: str = "ctorch.nn.modules.container\nParameterDict\n") -> bytes:
+    """A ParameterDict as PyTorch 1.4 to 1.11 pickled it: its `__dict__`, in which `_parameters` is an OrderedDict."""
+    empty = "".join(
+        f"V{name}\nccollections\nOrderedDict\n)Rs"
+        for name in ("_buffers", "_backward_hooks", "_forward_hooks", "_forward_pre_hooks", "_state_dict_hooks")
+    )
+    state = f"(dVtraining\nI01\nsV_parameters\n{parameters}s{empty}V_modules\nccollections\nOrderedDict\n)Rs"
+    return f"{pushes_class})\x81{state}b.".encode("latin-1")
+
+
+def test_a_holder_of_parameters_is_a_dict_of_them() -> None:
+    parameters = "ccollections\nOrderedDict\n)RV*\nctorch._utils\n_rebuild_parameter\n(I7\nI00\nNtRs"
+    assert read(held(parameters)) == {"*": 7}
+    by_class_with_source = "(Vmodule\nctorch.nn.modules.container\nParameterDict\nVcontainer.py\nVimport os\ntQ"
+    assert read(held(parameters, by_class_with_source)) == {"*": 7}
+    reconstructed = b"ccopy_reg\n_reconstructor\n(ctorch.nn.modules.container\nParameterDict\nNNtR"
+    assert read(reconstructed + b"(dV_parameters\n(dI1\nI2\nssb.") == {1: 2}
+
+
+def test_other_states_fill_no_holder() -> None:
+    assert read(held("I1\n")) == {}
+    holder = b"ctorch.nn.modules.container\nParameterList\n)\x81"
+    assert read(holder + b"N(dVx\nI1\ns\x86b.") == {}
+    assert read(b"ccollections\nOrderedDict\n)\x81(dV_parameters\n(dVx\nI1\nssb.") == {}
+
+
+def test_a_pickle_may_have_so_many_instructions() -> None:
+    data = b"(" + b"N" * 100 + b"t."
+    assert read_pickle(io.BytesIO(data), source="x", max_steps=103).value == (None,) * 100
+    with pytest.raises(ModelFileError, match="longer than that of any model"):
+        read_pickle(io.BytesIO(data), source="x", max_steps=102)
+
+
+def test_lists_that_calls_copy_count_as_long_as_they_are() -> None:
+    pairs = b"(l" + b"(I1\nNta" * 10 + b"\x85p0\n0"
+    twice = pairs + b"ccollections\nOrderedDict\np1\ng0\nRg1\ng0\nR\x86."
+    steps = 2 + 10 * 5 + 3 + 3 + 2 + 4 + 2 + 4  # without the lists' entries: instructions, and more for the name
+    with pytest.raises(ModelFileError, match="longer than that of any model"):
+        read_pickle(io.BytesIO(twice), source="x", max_steps=steps)
+    assert read_pickle(io.BytesIO(twice), source="x", max_steps=steps + 20).value == ({1: None}, {1: None})
+
+
+def test_only_classes_of_trainers_are_known() -> None:
+    assert read(b"cdiffusers.configuration_utils\nFrozenDict\n.") == Global("diffusers.configuration_utils.FrozenDict")
+    for name in ("diffusers.utils run", "omegaconf.os system", "omegaconf_ Evil"):
+        with pytest.raises(UnsafeFileError):
+            read(call(name, "echo"))
+
+
 def test_training_leftovers_become_placeholders() -> None:
     callback = "cpytorch_lightning.callbacks.model_checkpoint\nModelCheckpoint\n"
     content = read(
@@ -123,11 +172,16 @@ def test_plain_data(protocol: int) -> None:
     data: dict[object, object] = {
         "constants": [None, True, False],
         "numbers": [0, -1, 300, 2**40, 2**80, 0.5],
-        "text": ("ü", b"\xff\0"),
+        "text": ("ü", "", "a\nb\\"),
         "nested": {"tuple": (1, (2, 3, 4, 5), ()), "list": [[]]},
         7: "seven",
     }
     assert read(pickle.dumps(data, protocol=protocol)) == data
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_bytes_stand_beside_the_weights_and_stop_nothing(protocol: int) -> None:
+    assert read(pickle.dumps({"bytes": b"\xff\0", "after": 1}, protocol=protocol))["after"] == 1
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -169,7 +223,7 @@ def test_tensors_and_their_storages() -> None:
         b"ctorch._utils\n_rebuild_tensor_v2\n(Nt\nR.",
         b"ctorch._utils\n_rebuild_tensor_v2\n)R.",
         b"ctorch\nSize\n(Vx\ntR.",
-        b"c_codecs\nencode\n(I1\ntR.",
+        b"\x8a\x82" + b"\1" * 130 + b".",
         b"\x82\1.",
         b"\x97.",
         b"\xff.",

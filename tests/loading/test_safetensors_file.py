@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]  # os.PathLike without argument
 
 from modules.core.errors import ModelFileError
+from modules.library.safetensors_header import MAX_HEADER_BYTES
 from modules.loading.mapped import MappedFile
 from modules.loading.safetensors_file import looks_like_safetensors, read_safetensors
 from tests.checkpoint_variants import truncate
@@ -89,6 +90,34 @@ def test_a_table_that_makes_no_sense(tmp_path: Path, table: object) -> None:
 def test_a_table_that_is_no_json(tmp_path: Path, table: bytes) -> None:
     (tmp_path / "x").write_bytes(struct.pack("<Q", len(table)) + table)
     with pytest.raises(ModelFileError, match="its table of tensors cannot be read"):
+        read_safetensors(MappedFile(tmp_path / "x"))
+
+
+@pytest.mark.parametrize(
+    ("table", "fault"),
+    [
+        ({"a": entry(), "b": entry()}, "its tensor b overlaps another one"),
+        ({"a": entry(offsets=(16, 32))}, "its tensor a does not follow the one before it"),
+        ({"a": entry(), "b": entry(shape=(3,), offsets=(20, 32))}, "its tensor b does not follow"),
+        ({"a": entry()}, "there are 16 bytes behind its last tensor"),
+        ({}, "there are 32 bytes behind its last tensor"),
+    ],
+)
+def test_tensors_fill_the_file_without_sharing(tmp_path: Path, table: object, fault: str) -> None:
+    with pytest.raises(ModelFileError, match=fault):
+        read_safetensors(write(tmp_path / "x", table, bytes(32)))
+
+
+def test_the_order_of_the_table_does_not_count(tmp_path: Path) -> None:
+    empty = entry(shape=(0,), offsets=(16, 16))
+    found = read_safetensors(write(tmp_path / "x", {"b": entry(offsets=(16, 32)), "e": empty, "a": entry()}, bytes(32)))
+    assert found.keys() == {"a", "b", "e"}
+
+
+def test_a_table_that_would_need_too_much_memory(tmp_path: Path) -> None:
+    table = b"{}" + b" " * MAX_HEADER_BYTES
+    (tmp_path / "x").write_bytes(struct.pack("<Q", len(table)) + table)
+    with pytest.raises(ModelFileError, match=r"its table of tensors has 8,388,610 bytes, and 8,388,608 are allowed"):
         read_safetensors(MappedFile(tmp_path / "x"))
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from modules.core.errors import ModelFileError, UnsafeFileError
 from modules.loading.mapped import MappedFile
-from modules.loading.torch_file import read_torch
+from modules.loading.torch_file import looks_like_torch, read_torch
 from tests.checkpoint_variants import truncate, write_malicious_ckpt
 
 both_formats = pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
@@ -58,6 +58,25 @@ def test_nested_content(tmp_path: Path, legacy: bool) -> None:
     content: dict[object, object] = {"a": [{"b": torch.ones(2)}, 3], 5: (torch.zeros(1), "text"), "none": None}
     content["itself"] = content
     assert read(save(tmp_path / "x.pt", content, legacy=legacy)).keys() == {"a.0.b", "5.0"}
+
+
+@both_formats
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_holders_of_parameters(tmp_path: Path, legacy: bool, protocol: int) -> None:
+    first, second = nn.Parameter(torch.ones(2, 4)), nn.Parameter(torch.zeros(3))
+    content = {"a": nn.ParameterDict({"*": first}), "b": [nn.ParameterList([first, second])], "c": nn.ParameterDict()}
+    path = tmp_path / "x.pt"
+    torch.save(content, path, _use_new_zipfile_serialization=not legacy, pickle_protocol=protocol)
+    found = read(path)
+    assert found.keys() == {"a.*", "b.0.0", "b.0.1"}
+    assert torch.equal(found["a.*"], torch.ones(2, 4))
+    assert torch.equal(found["b.0.1"], torch.zeros(3))
+
+
+@both_formats
+def test_modules_of_other_kinds_are_refused(tmp_path: Path, legacy: bool) -> None:
+    with pytest.raises(UnsafeFileError, match=r"torch\.nn\.modules\.linear\.Linear"):
+        read(save(tmp_path / "x.pt", {"a": nn.Linear(2, 2)}, legacy=legacy))
 
 
 @both_formats
@@ -173,6 +192,17 @@ def legacy_file_with_view(path: Path, offset: int, size: int) -> Path:
     return path
 
 
+def test_bare_pickles_of_old_protocols_are_known() -> None:
+    assert looks_like_torch(b"\x80\2}")
+    assert looks_like_torch(b"cposix\nsystem\np0\n(Vecho\n")
+    assert looks_like_torch(b"(dp0\nVa\n")
+    assert looks_like_torch(b"}q\0(X")
+    assert not looks_like_torch(b"")
+    assert not looks_like_torch(b"\x80\1")
+    assert not looks_like_torch(b"a text of\nsome lines\n")
+    assert not looks_like_torch(b"(dp: a text)")
+
+
 def test_a_view_of_a_storage_in_the_legacy_format(tmp_path: Path) -> None:
     found = read(legacy_file_with_view(tmp_path / "x.ckpt", offset=1, size=3))
     assert torch.equal(found["w"], torch.tensor([2.0, 3.0]))
@@ -192,7 +222,7 @@ def test_another_pickle_is_no_model(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("offset", "shape", "stride"),
-    [(0, (5,), (1,)), (1, (4,), (1,)), (0, (2, 2), (3, 1)), (0, (100,), (0,)), (0, (2,), (1, 1)), (2**62, (1,), (1,))],
+    [(0, (5,), (1,)), (1, (4,), (1,)), (0, (2, 2), (3, 1)), (0, (100,), (0,)), (0, (2,), (1, 1)), (2**40, (1,), (1,))],
 )
 def test_tensors_must_lie_within_their_storage(
     tmp_path: Path, offset: int, shape: tuple[int, ...], stride: tuple[int, ...]

@@ -1,0 +1,1 @@
+"""Files that mean harm, and how every reader of them fares."""
