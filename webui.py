@@ -1,4 +1,4 @@
-"""Start Easel: `python webui.py [flags]`, `python webui.py generate …` or `python webui.py info picture.png`."""
+"""Start Easel: `python webui.py [flags]`, `python webui.py generate …`, `info picture.png` or `models list`."""
 
 import sys
 

@@ -1,25 +1,31 @@
 """The composition root: the one place where objects are made and given to each other."""
 
+import contextlib
 import logging
 import sys
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from modules.core.errors import EaselError
+from modules.core.conversion import Conversion, Converted
+from modules.core.errors import EaselError, Interrupted
 from modules.core.flags import Flags
 from modules.core.parameters import LoadCheckpoint
 from modules.core.paths import resolve_paths
 from modules.frontends.backend import Backend
-from modules.frontends.cli import generate, info
+from modules.frontends.cli import generate, info, models
 from modules.frontends.cli.arguments import parse_flags
 from modules.jobs.console import show_on_console
 from modules.jobs.service import JobService
 from modules.jobs.worker import Runner
 from modules.jobs.workers.local import LocalWorker
-from modules.library.model_library import open_library
+from modules.library.file_report import FileReport
+from modules.library.model_library import ModelLibrary, open_library
 from modules.storage.settings_store import SettingsStore
 
 log = logging.getLogger("easel")
+
+MISPLACED_SHOWN = 5
 
 
 def build_backend(flags: Flags) -> Backend:
@@ -67,6 +73,7 @@ def serve(flags: Flags) -> int:
             announce(url, flags)
         warm_up(backend)
         backend.library.start()
+        say_misplaced(backend.library)
 
     try:
         return serve_app(app, flags, on_ready=on_ready, before_stop=backend.jobs.close)
@@ -96,6 +103,36 @@ def warm_up(backend: Backend) -> None:
         backend.jobs.submit(LoadCheckpoint())
 
 
+def model_tools() -> models.ModelTools:
+    """Return what the command `models` works with. Its parts import torch when they are used, not before."""
+
+    def open_models(flags: Flags) -> ModelLibrary:
+        configure_logging(flags.loglevel)
+        return open_library(resolve_paths(flags))
+
+    def inspect(path: Path) -> FileReport:
+        from modules.loading.inspect_file import inspect_file  # noqa: PLC0415  # see above
+
+        return inspect_file(path)
+
+    def convert(conversion: Conversion, on_progress: Callable[[float], None]) -> Converted:
+        from modules.loading.convert_file import convert_file  # noqa: PLC0415  # see above
+
+        return convert_file(conversion, on_progress)
+
+    return models.ModelTools(library=open_models, inspect=inspect, convert=convert)
+
+
+def say_misplaced(library: ModelLibrary) -> None:
+    """Name the model files that lie in wrong folders; this reads those that are new."""
+    with contextlib.suppress(Interrupted):  # the program ends
+        sentences = [sentence for _, sentence in library.misplaced()]
+        for sentence in sentences[:MISPLACED_SHOWN]:
+            log.warning(sentence)
+        if len(sentences) > MISPLACED_SHOWN:
+            log.warning("%d more files lie in wrong folders; their cards say so.", len(sentences) - MISPLACED_SHOWN)
+
+
 def main(argv: Sequence[str]) -> int:
     """Run the command line `argv` (without the program's name) and return the exit status."""
     try:
@@ -104,6 +141,8 @@ def main(argv: Sequence[str]) -> int:
                 return generate.run(rest, build_backend)
             case ["info", *rest]:
                 return info.run(rest)
+            case ["models", *rest]:
+                return models.run(rest, model_tools())
             case _:
                 return serve(parse_flags(argv))
     except EaselError as error:

@@ -12,6 +12,7 @@ OUTPUT_FOLDER: dict[str, JsonValue] = {"output_folder": True}
 Folder = Annotated[str, Field(json_schema_extra=OUTPUT_FOLDER)]
 PictureFormatName = Literal["png", "jpg", "jpeg", "webp", "avif"]
 Emphasis = Literal["None", "Ignore", "Original", "No norm"]
+Float8Storage = Literal["Disable", "Enable for SDXL", "Enable"]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 
 
@@ -53,8 +54,22 @@ class Settings(BaseModel):
     outdir_grids: Folder = Field(default="", description="Output folder for all grids; empty for those below")
     outdir_txt2img_grids: Folder = Field(default="outputs/txt2img-grids", description="Output folder of txt2img grids")
     outdir_img2img_grids: Folder = Field(default="outputs/img2img-grids", description="Output folder of img2img grids")
-    save_to_dirs: bool = Field(default=True, description="Save images to a subdirectory per day")
-    grid_save_to_dirs: bool = Field(default=True, description="Save grids to a subdirectory per day")
+    save_to_dirs: bool = Field(default=True, description="Save images to a subdirectory")
+    grid_save_to_dirs: bool = Field(default=True, description="Save grids to a subdirectory")
+    directories_filename_pattern: str = Field(
+        default="[date]", max_length=1000, description="Directory name pattern; empty for [prompt_words]"
+    )
+    directories_max_prompt_words: int = Field(default=8, ge=1, le=20, description="Max prompt words of [prompt_words]")
+    samples_filename_pattern: str = Field(
+        default="",
+        max_length=1000,
+        description="Images filename pattern; empty for [seed] in subdirectories, else [seed]-[prompt_spaces]",
+    )
+    save_images_add_number: bool = Field(default=True, description="Add number to filename when saving")
+    save_images_replace_action: Literal["Replace", "Add number suffix"] = Field(
+        default="Replace", description="Saving without number, when there is such a file"
+    )
+    grid_extended_filename: bool = Field(default=False, description="Add the filename pattern to grids, too")
 
     add_model_name_to_info: bool = Field(default=True, description="Add model name to infotext")
     add_model_hash_to_info: bool = Field(default=True, description="Add model hash to infotext")
@@ -96,6 +111,13 @@ class Settings(BaseModel):
     sd_checkpoints_keep_in_cpu: bool = Field(
         default=True, description="Keep only the checkpoint in use on the device, the others in main memory"
     )
+    sd_checkpoint_use_ema: bool = Field(
+        default=False, description="Use the averaged (EMA) weights of a checkpoint that has both"
+    )
+    fp8_storage: Float8Storage = Field(default="Disable", description="FP8 weight: keep weights of layers in 8 bits")
+    cache_fp16_weight: bool = Field(
+        default=False, description="Cache FP16 weight for LoRA: adapters change the original of an FP8 weight"
+    )
     sdxl_clip_l_skip: bool = Field(default=False, description="SDXL: clip skip holds for the first text encoder, too")
 
     inpainting_mask_weight: float = Field(default=1.0, ge=0, le=1, description="Inpainting conditioning mask strength")
@@ -128,6 +150,18 @@ class Settings(BaseModel):
     sd_hypernetwork: str = Field(default="None", description="Add this hypernetwork to every prompt")
     extra_networks_default_multiplier: float = Field(
         default=1.0, ge=-10, le=10, description="Weight of networks that are added"
+    )
+    lora_preferred_name: Literal["Alias from file", "Filename"] = Field(
+        default="Alias from file", description="What a LoRA's card writes into the prompt"
+    )
+    extra_networks_add_text_separator: str = Field(
+        default=" ", max_length=20, description="What stands before the text that a card adds to a prompt"
+    )
+    extra_networks_card_order_field: Literal["Path", "Name", "Date Created", "Date Modified"] = Field(
+        default="Path", description="Order of cards"
+    )
+    extra_networks_card_order: Literal["Ascending", "Descending"] = Field(
+        default="Ascending", description="Direction of the order of cards"
     )
     lora_add_hashes_to_infotext: bool = Field(default=True, description="Add hashes of LoRA files to infotext")
     textual_inversion_add_hashes_to_infotext: bool = Field(

@@ -69,6 +69,9 @@ _SILENT_FIELDS: dict[str, tuple[str, JsonValue]] = {
     "Eta DDIM": ("eta_ddim", 0.0),
 }
 
+SETTING_KEYS = {key: name for key, (name, _) in (_SETTINGS | _SILENT_FIELDS).items()}
+"""Names of settings by what infotexts call them."""
+
 # Before 1.9 this setting replaced the schedule type of every request, and the infotext said so.
 _SCHEDULE_OF_ALL, _NO_SCHEDULE = "k_sched_type", "Automatic"
 _FINAL_SIZE = "use_old_hires_fix_width_height"  # the size in an infotext is always that of the first pass

@@ -1,12 +1,11 @@
-"""Write finished pictures into the output folders, numbered as A1111 numbers them. Nothing is ever overwritten, and
-half a picture is never seen, not even after the program was killed.
+"""Write finished pictures into the output folders, numbered as A1111 numbers them. Nothing is ever overwritten unasked,
+and half a picture is never seen, not even after the program was killed.
 
 What belongs to a picture (its infotext as a text file, a smaller copy) lies beside it under the same name.
 """
 
 import errno
 import secrets
-from datetime import datetime
 from pathlib import Path
 
 from modules.core.errors import OutputError
@@ -26,17 +25,13 @@ _REMEDIES = {
 }
 
 
-def save_picture(
-    data: bytes, folder: Path, *, stem: str, by_day: bool, now: datetime, suffix: str = PNG_SUFFIX
-) -> Path:
-    """Write a picture as `<folder>/[<YYYY-MM-DD>/]00000-<stem>.png` with the next free number.
+def save_picture(data: bytes, folder: Path, *, stem: str, suffix: str = PNG_SUFFIX) -> Path:
+    """Write a picture as `<folder>/00000-<stem>.png` with the next free number.
 
     Args:
         data: the complete file.
         folder: output folder; made if it is missing.
-        stem: what follows the number, usually the seed; empty for the number alone. Holds no path separator.
-        by_day: put the picture into a folder named after the day.
-        now: the time that names the day.
+        stem: what follows the number, usually the seed; empty for the number alone. A safe name.
         suffix: the file's ending.
 
     Returns:
@@ -45,31 +40,65 @@ def save_picture(
     Raises:
         OutputError: it cannot be written; nothing is left behind.
     """
-    folder = _day(folder, now) if by_day else folder
     return _write_numbered(data, folder, prefix="", digits=5, ending=f"-{stem}{suffix}" if stem else suffix)
 
 
-def save_grid(data: bytes, folder: Path, *, by_day: bool, now: datetime, suffix: str = PNG_SUFFIX) -> Path:
-    """Write a grid as `<folder>/[<YYYY-MM-DD>/]grid-0000.png` with the next free number; see `save_picture`."""
-    folder = _day(folder, now) if by_day else folder
-    return _write_numbered(data, folder, prefix=f"{GRID_NAME}-", digits=4, ending=suffix)
+def save_grid(data: bytes, folder: Path, *, stem: str = "", suffix: str = PNG_SUFFIX) -> Path:
+    """Write a grid as `<folder>/grid-0000[-<stem>].png` with the next free number; see `save_picture`."""
+    return _write_numbered(
+        data, folder, prefix=f"{GRID_NAME}-", digits=4, ending=f"-{stem}{suffix}" if stem else suffix
+    )
 
 
-def save_beside(data: bytes, picture: Path, suffix: str) -> Path:
+def save_unnumbered(data: bytes, folder: Path, *, stem: str, replace: bool, suffix: str = PNG_SUFFIX) -> Path:
+    """Write a picture as `<folder>/<stem>.png`.
+
+    Args:
+        data: the complete file.
+        folder: output folder; made if it is missing.
+        stem: a safe name, not empty.
+        replace: a file of that name is replaced; otherwise the new one is called `<stem>-1.png`, `<stem>-2.png` …
+        suffix: the file's ending.
+
+    Raises:
+        OutputError: it cannot be written; nothing is left behind.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path, number = folder / f"{stem}{suffix}", 0
+        if replace:
+            _write_whole(data, path)
+            return path
+        while True:
+            try:
+                return _write_new(data, path)
+            except FileExistsError:
+                number += 1
+                path = folder / f"{stem}-{number}{suffix}"
+    except OSError as error:
+        raise _output_error(folder, error) from error
+
+
+def save_beside(data: bytes, picture: Path, suffix: str, *, replace: bool = False) -> Path:
     """Write what belongs to a saved picture, under its name with another ending.
 
     Args:
         data: the complete file.
-        picture: result of `save_picture` or `save_grid`.
+        picture: result of the functions above.
         suffix: ".txt" for the infotext, ".jpg" for a copy.
+        replace: a file of that name belongs to the picture that was replaced, and is replaced too.
 
     Raises:
         OutputError: it cannot be written, or there is such a file; nothing is left behind.
     """
+    path = picture.with_suffix(suffix)
     try:
-        return _write_new(data, picture.with_suffix(suffix))
+        if not replace:
+            return _write_new(data, path)
+        _write_whole(data, path)
     except OSError as error:
         raise _output_error(picture.parent, error) from error
+    return path
 
 
 def save_once(data: bytes, path: Path) -> None:
@@ -102,10 +131,6 @@ def next_number(folder: Path, prefix: str = "") -> int:
             except ValueError:
                 continue
     return highest + 1
-
-
-def _day(folder: Path, now: datetime) -> Path:
-    return folder / now.strftime("%Y-%m-%d")
 
 
 def _write_numbered(data: bytes, folder: Path, *, prefix: str, digits: int, ending: str) -> Path:

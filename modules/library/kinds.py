@@ -96,11 +96,11 @@ _ALGORITHMS = (
 )
 _DORA = ".dora_scale"
 
-# Of these matrices the first size is the rank, the second the width of what goes in.
-_RANKED = (
+RANKED = (
     *(".lora_down.weight", ".lora.down.weight", ".lora_linear_layer.down.weight"),
     *(".lora_A.weight", ".lora_A.default.weight", ".hada_w1_b", ".lokr_w1_b", ".lokr_w2_b"),
 )
+"""Ends of names of matrices whose first size is the rank, and the second the width of what goes in."""
 
 MAX_VECTORS, MAX_EMBEDDINGS = 1000, 4  # of an embedding: its tokens, and its tensors
 
@@ -118,7 +118,7 @@ def recognise(names: Collection[str], shape_of: Callable[[str], Shape]) -> Conte
         kind = ModelKind.EMBEDDING
     match kind:
         case ModelKind.LORA:
-            matrices = ((name, shape_of(name)) for name in names if name.endswith(_RANKED))
+            matrices = ((name, shape_of(name)) for name in names if name.endswith(RANKED))
             ranked = {name: shape for name, shape in matrices if len(shape) > 1}
             ranks = Counter(shape[0] for shape in ranked.values()).most_common(1)
             return Content(

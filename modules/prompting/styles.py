@@ -8,6 +8,7 @@ from pathlib import Path
 from modules.core.errors import EaselError
 
 PLACEHOLDER = "{prompt}"
+COMMENT = "#"
 
 
 class StylesFileError(EaselError):
@@ -26,10 +27,12 @@ class Style:
 def read_styles(path: Path) -> list[Style]:
     """Read A1111's `styles.csv`: UTF-8 with or without a byte order mark, columns `name,prompt,negative_prompt`.
 
-    Columns may be missing, but for the name, and in any order. Bytes that are no UTF-8 become replacement characters.
+    Columns may be missing, but for the name, and in any order; before A1111 knew negative prompts, the prompt's was
+    called `text`. Rows whose name begins with "#" are comments. Bytes that are no UTF-8 become replacement characters.
 
     Returns:
-        The styles in the file's order; none when there is no file, or no column of names.
+        The styles in the file's order, of several with one name the last; none when there is no file, or no column of
+        names.
 
     Raises:
         StylesFileError: the file cannot be opened or is no table.
@@ -41,11 +44,16 @@ def read_styles(path: Path) -> list[Style]:
         return []
     except (OSError, csv.Error) as error:
         raise StylesFileError(f"The styles in {path} cannot be read: {error}. Repair or remove the file.") from error
-    return [
-        Style(name=row["name"], prompt=row.get("prompt", ""), negative_prompt=row.get("negative_prompt", ""))
+    styles = (
+        Style(
+            name=row["name"],
+            prompt=row["prompt"] if "prompt" in row else row.get("text", ""),
+            negative_prompt=row.get("negative_prompt", ""),
+        )
         for row in rows
-        if "name" in row
-    ]
+        if "name" in row and not row["name"].startswith(COMMENT)
+    )
+    return list({style.name: style for style in styles}.values())
 
 
 def apply_styles(text: str, parts: Iterable[str]) -> str:

@@ -2,20 +2,21 @@ import errno
 import multiprocessing
 import os
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
 
 from modules.core.errors import OutputError
-from modules.imaging.save import next_number, save_beside, save_grid, save_once, save_picture
-
-NOW = datetime(2024, 3, 5, 14, 7, 9, tzinfo=UTC)
+from modules.imaging.save import next_number, save_beside, save_grid, save_once, save_picture, save_unnumbered
 
 
-def save(folder: Path, stem: str = "1234", *, data: bytes = b"png", by_day: bool = False) -> Path:
-    return save_picture(data, folder, stem=stem, by_day=by_day, now=NOW)
+def save(folder: Path, stem: str = "1234", *, data: bytes = b"png") -> Path:
+    return save_picture(data, folder, stem=stem)
+
+
+def save_without_number(folder: Path, *, data: bytes = b"png", replace: bool = False) -> Path:
+    return save_unnumbered(data, folder, stem="1234", replace=replace)
 
 
 def save_named(folder: Path) -> None:
@@ -46,16 +47,31 @@ def test_names_and_folders(tmp_path: Path) -> None:
     assert (folder / "00000-1234.png").read_bytes() == b"picture"
     assert save(folder, "5").name == "00001-5.png"
     assert save(folder, "").name == "00002.png"
-    assert save(folder, by_day=True).relative_to(folder) == Path("2024-03-05/00000-1234.png")
-    assert save_grid(b"grid", folder, by_day=True, now=NOW).relative_to(folder) == Path("2024-03-05/grid-0000.png")
-    assert save_grid(b"grid", folder, by_day=True, now=NOW).name == "grid-0001.png"
-    assert save(folder, by_day=True).name == "00001-1234.png"
+    assert save_grid(b"grid", folder).relative_to(folder) == Path("grid-0000.png")
+    assert save_grid(b"grid", folder, stem="1234").name == "grid-0001-1234.png"
+    assert save(folder).name == "00003-1234.png"
+
+
+def test_names_without_a_number(tmp_path: Path) -> None:
+    folder = tmp_path / "outputs"
+    first = save_without_number(folder, data=b"first")
+    assert (first, save_without_number(folder).name, save_without_number(folder).name) == (
+        folder / "1234.png",
+        "1234-1.png",
+        "1234-2.png",
+    )
+    save_beside(b"a cat", first, ".txt")
+    assert first.read_bytes() == b"first"
+    assert save_without_number(folder, data=b"second", replace=True) == first
+    save_beside(b"a dog", first, ".txt", replace=True)
+    assert (first.read_bytes(), first.with_suffix(".txt").read_bytes()) == (b"second", b"a dog")
+    assert len(list(folder.iterdir())) == 4
 
 
 def test_other_formats_and_what_lies_beside_a_picture(tmp_path: Path) -> None:
-    path = save_picture(b"picture", tmp_path, stem="1.5", by_day=False, now=NOW, suffix=".webp")
+    path = save_picture(b"picture", tmp_path, stem="1.5", suffix=".webp")
     assert path.name == "00000-1.5.webp"
-    assert save_grid(b"grid", tmp_path, by_day=False, now=NOW, suffix=".jpg").name == "grid-0000.jpg"
+    assert save_grid(b"grid", tmp_path, suffix=".jpg").name == "grid-0000.jpg"
     text = save_beside(b"a cat", path, ".txt")
     assert (text.name, text.read_bytes(), path.read_bytes()) == ("00000-1.5.txt", b"a cat", b"picture")
     with pytest.raises(OutputError, match="Cannot save a picture in"):
@@ -120,7 +136,7 @@ def test_what_is_named_by_its_content_is_written_once(tmp_path: Path) -> None:
 def test_a_folder_below_a_file_is_answered_clearly(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
-        for write in (save, save_named):
+        for write in (save, save_named, save_without_number):
             with pytest.raises(OutputError, match="is a file: move it away") as raised:
                 write(folder)
             assert str(folder) in str(raised.value)

@@ -1,1 +1,1 @@
-"""The command line: the server's flags, and the commands `generate` and `info`."""
+"""The command line: the server's flags, and the commands `generate`, `info` and `models`."""

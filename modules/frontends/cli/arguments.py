@@ -208,7 +208,7 @@ def parse_flags(argv: Sequence[str]) -> Flags:
         prog="webui.py",
         usage="webui.py [flags]",
         description=f"{NAME}: a local web UI for Stable Diffusion.",
-        epilog="Commands: webui.py generate --help, webui.py info --help",
+        epilog="Commands: webui.py generate --help, webui.py info --help, webui.py models --help",
         allow_abbrev=False,
     )
     add_flags(parser)
@@ -231,7 +231,8 @@ def parse_flags(argv: Sequence[str]) -> Flags:
 def _about_unknown(unknown: Sequence[str]) -> str:
     flags = [word.split("=", maxsplit=1)[0] for word in unknown if word.startswith("-")]
     if not flags:
-        return f"{unknown[0]!r} is neither a flag nor a command (the commands are generate and info, and come first)"
+        commands = "generate, info and models, and come first"
+        return f"{unknown[0]!r} is neither a flag nor a command (the commands are {commands})"
     names = [*(field.name for field in dataclasses.fields(Flags)), "gradio_auth_path", *NOT_NEEDED]
     near = difflib.get_close_matches(flags[0], sorted({_option(name) for name in names}))
     question = f"did you mean {' or '.join(near)}? " if near else ""

@@ -1,11 +1,11 @@
 """`webui.py info picture.png`: print the generation parameters that a picture carries."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from modules.core.errors import EaselError
+from modules.frontends.cli.console import complain, say
 from modules.imaging.metadata import read_parameters
 
 
@@ -18,18 +18,12 @@ def run(argv: Sequence[str]) -> int:
         try:
             text = read_parameters(path)
         except EaselError as error:
-            print(error, file=sys.stderr)  # noqa: T201  # the answer of a command-line program
+            complain(error)
             status = 1
             continue
         if text is None:
-            print(f"{path} carries no generation parameters.", file=sys.stderr)  # noqa: T201  # as above
+            complain(f"{path} carries no generation parameters.")
             status = 1
         else:
-            print(_printable(text))  # noqa: T201  # as above
+            say(text)
     return status
-
-
-def _printable(text: str) -> str:
-    """Replace what the console cannot show."""
-    encoding = sys.stdout.encoding or "utf-8"
-    return text.encode(encoding, "replace").decode(encoding)

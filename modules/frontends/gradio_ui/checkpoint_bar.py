@@ -64,7 +64,7 @@ class CheckpointEvents:
         with gr.Row(elem_id="quicksettings"):
             with gr.Column(elem_classes=["checkpoint"], min_width=0):
                 checkpoint = gr.Dropdown(
-                    choices=self._titles(),
+                    choices=self.titles(),
                     value=current.title if current else None,
                     label="Stable Diffusion checkpoint",
                     elem_id="setting_sd_model_checkpoint",
@@ -119,7 +119,7 @@ class CheckpointEvents:
     def shown(self) -> Shown:
         """Return everything as it should be now."""
         current = self._current()
-        checkpoint = gr.Dropdown(choices=self._titles(), value=current.title if current else None)
+        checkpoint = gr.Dropdown(choices=self.titles(), value=current.title if current else None)
         return Shown(checkpoint, self._demo(current), self._defaults(current).to_json(), self._notice())
 
     async def choose(self, job_id: str, title: str) -> Shown:
@@ -151,7 +151,8 @@ class CheckpointEvents:
         gr.Warning(html.escape(sentence))
         return self.shown()
 
-    def _titles(self) -> list[str]:
+    def titles(self) -> list[str]:
+        """Return the titles of all checkpoints."""
         return [file.title for file in self._backend.checkpoints.all()]
 
     def _current(self) -> CheckpointFile | None:

@@ -1,6 +1,8 @@
 """Small pieces that several parts of the page are made of."""
 
 import html
+from collections.abc import Generator
+from contextlib import contextmanager
 
 import gradio as gr
 
@@ -10,6 +12,23 @@ from modules.core.version import NAME, VERSION
 def icon_button(name: str, icon: str, elem_id: str) -> gr.Button:
     """Return a square button that shows `icon` (a class of the icons' style sheet) and is read aloud as `name`."""
     return gr.Button(name, elem_id=elem_id, elem_classes=["tool", f"icon-{icon}"], size="sm", scale=0, min_width=0)
+
+
+def slider(label: str, minimum: float, maximum: float, value: float, elem_id: str, step: float = 1) -> gr.Slider:
+    """Return a slider with a number beside it, which may also be typed."""
+    return gr.Slider(minimum, maximum, value, step=step, label=label, elem_id=elem_id, buttons=[], min_width=120)
+
+
+@contextmanager
+def switched_part(label: str, elem_id: str) -> Generator[gr.Checkbox]:
+    """Yield a switch for a part of a form: what is laid out in this context is seen while it is on.
+
+    The style sheet does that, so nothing waits for the server, and all of the part is always there.
+    """
+    with gr.Column(elem_classes=["switched"]):
+        switch = gr.Checkbox(label=label, value=False, elem_id=elem_id, elem_classes=["switch"], container=False)
+        with gr.Column(elem_classes=["fold"]):
+            yield switch
 
 
 def html_block(value: str, elem_id: str, *elem_classes: str) -> gr.HTML:

@@ -20,10 +20,12 @@ class GenerationInfo:
     Attributes:
         infotexts: one per picture.
         seeds: one per picture; the grid has the first picture's.
+        subseeds: of the variation, likewise.
     """
 
     infotexts: tuple[str, ...] = ()
     seeds: tuple[int, ...] = ()
+    subseeds: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, images: tuple[GeneratedImage, ...]) -> "GenerationInfo":
@@ -31,6 +33,7 @@ class GenerationInfo:
         return cls(
             infotexts=tuple(image.infotext for image in images),
             seeds=tuple(image.seed for image in images),
+            subseeds=tuple(image.subseed for image in images),
         )
 
     @classmethod
@@ -39,11 +42,15 @@ class GenerationInfo:
         if not text:
             return cls()
         known: dict[str, Any] = json.loads(text)
-        return cls(infotexts=tuple(known["infotexts"]), seeds=tuple(known["all_seeds"]))
+        return cls(
+            infotexts=tuple(known["infotexts"]),
+            seeds=tuple(known["all_seeds"]),
+            subseeds=tuple(known["all_subseeds"]),
+        )
 
     def to_json(self) -> str:
         """Return the JSON, with A1111's names."""
-        return json.dumps({"infotexts": self.infotexts, "all_seeds": self.seeds})
+        return json.dumps({"infotexts": self.infotexts, "all_seeds": self.seeds, "all_subseeds": self.subseeds})
 
     def infotext(self, index: int) -> str:
         """Return the infotext of picture `index`, or nothing if there is no such picture."""

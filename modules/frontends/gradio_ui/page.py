@@ -31,7 +31,9 @@ def build_page(backend: Backend) -> gr.Blocks:
     ) as page:
         bar = checkpoints.build()
         with gr.Tabs(elem_id="tabs"), gr.Tab("txt2img", id="txt2img", elem_id="tab_txt2img"):
-            tab = build_txt2img_tab(backend.jobs.describe(), txt2img.style_names(), checkpoints.defaults(), settings)
+            tab = build_txt2img_tab(
+                backend.jobs.describe(), txt2img.style_names(), checkpoints.defaults(), settings, checkpoints.titles()
+            )
         html_block(footer_html(), "footer")
         html_block(card_parts_html(), "card_parts", "unseen-parts")
         txt2img.connect(tab)

@@ -9,7 +9,16 @@ from modules.core.capabilities import Capabilities
 from modules.core.parameters import Txt2Img
 from modules.core.settings import Settings
 from modules.frontends.gradio_ui.cards_tab import build_card_tabs
-from modules.frontends.gradio_ui.components import html_block, icon_button, progress_html, token_counter
+from modules.frontends.gradio_ui.components import html_block, icon_button, progress_html, slider, token_counter
+from modules.frontends.gradio_ui.form import OVERRIDES
+from modules.frontends.gradio_ui.form_parts import (
+    HiresParts,
+    RefinerParts,
+    SeedParts,
+    build_hires,
+    build_refiner,
+    build_seeds,
+)
 from modules.frontends.gradio_ui.model_defaults import ModelDefaults, suggestions_html
 
 DEFAULTS = Txt2Img()
@@ -34,6 +43,11 @@ class Actions:
     generate: gr.Button
     interrupt: gr.Button
     skip: gr.Button
+    paste: gr.Button
+    clear: gr.Button
+    apply_styles: gr.Button
+    undo: gr.Button
+    redo: gr.Button
     styles: gr.Dropdown
 
 
@@ -50,9 +64,10 @@ class Parameters:
     batch_count: gr.Slider
     batch_size: gr.Slider
     cfg_scale: gr.Slider
-    seed: gr.Textbox
-    random_seed: gr.Button
-    reuse_seed: gr.Button
+    seeds: SeedParts
+    hires: HiresParts
+    refiner: RefinerParts
+    overrides: gr.Dropdown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +92,9 @@ class Txt2ImgTab:
         task_id: the job that this browser tab started last.
         followed: the `ModelDefaults` that the form has followed, as JSON.
         restore: pressed by the page's script when a job is over.
-        memory: the form as it was last submitted in this browser, and then `followed`.
+        remember: pressed by it a moment after the form was changed.
+        fill: pressed by it to fill the form.
+        memory: the form as it is in this browser, by name, and `followed`.
     """
 
     prompts: Prompts
@@ -87,23 +104,29 @@ class Txt2ImgTab:
     task_id: gr.Textbox
     followed: gr.Textbox
     restore: gr.Button
+    remember: gr.Button
+    fill: gr.Button
     memory: gr.BrowserState
 
     def form(self) -> list[Component]:
-        """Return the fields that make a request, in the order of `form.LABELS`."""
+        """Return the fields that make a request, in the order of `form.TXT2IMG_FIELDS`."""
+        fields = self.parameters
         return [
             self.prompts.prompt,
             self.prompts.negative_prompt,
             self.actions.styles,
-            self.parameters.sampler,
-            self.parameters.scheduler,
-            self.parameters.steps,
-            self.parameters.width,
-            self.parameters.height,
-            self.parameters.batch_count,
-            self.parameters.batch_size,
-            self.parameters.cfg_scale,
-            self.parameters.seed,
+            fields.sampler,
+            fields.scheduler,
+            fields.steps,
+            fields.width,
+            fields.height,
+            fields.batch_count,
+            fields.batch_size,
+            fields.cfg_scale,
+            *fields.seeds.form(),
+            *fields.hires.form(),
+            *fields.refiner.form(),
+            fields.overrides,
         ]
 
     def restored(self) -> list[Component]:
@@ -120,7 +143,7 @@ class Txt2ImgTab:
 
 
 def build_txt2img_tab(
-    offers: Capabilities, styles: list[str], defaults: ModelDefaults, settings: Settings
+    offers: Capabilities, styles: list[str], defaults: ModelDefaults, settings: Settings, checkpoints: list[str]
 ) -> Txt2ImgTab:
     """Lay the tab out; called inside a `gr.Blocks`.
 
@@ -129,6 +152,7 @@ def build_txt2img_tab(
         styles: names of the saved styles.
         defaults: what the current checkpoint puts into the form.
         settings: decide how cards are ordered at first.
+        checkpoints: titles of those that there are.
     """
     with gr.Row(elem_id="txt2img_toprow", elem_classes=["toprow"]):
         prompts = _build_prompts(defaults)
@@ -139,12 +163,14 @@ def build_txt2img_tab(
             gr.Tabs(elem_id="txt2img_extra_tabs", overflow_behavior="wrap"),
         ):
             with gr.Tab("Generation", id="txt2img_generation", elem_id="txt2img_generation_tab"):
-                parameters = _build_parameters(offers, defaults)
+                parameters = _build_parameters(offers, defaults, checkpoints)
             build_card_tabs("txt2img", settings)
         results = _build_results()
     with gr.Row(elem_classes=["unseen"]):
         task_id = gr.Textbox(elem_id="txt2img_task_id", show_label=False)
         followed = gr.Textbox(defaults.to_json(), elem_id="txt2img_followed", show_label=False)
+        remember = gr.Button("Remember the form", elem_id="txt2img_remember")
+        fill = gr.Button("Fill the form", elem_id="txt2img_fill")
         restore = gr.Button("Fetch the pictures of a finished job", elem_id="txt2img_restore_progress")
     # The secret only has to be the same after a restart: what is kept is the person's own form, in their own browser.
     memory = gr.BrowserState(storage_key="easel.txt2img", secret="easel")  # noqa: S106  # no secret, see above
@@ -156,6 +182,8 @@ def build_txt2img_tab(
         task_id=task_id,
         followed=followed,
         restore=restore,
+        remember=remember,
+        fill=fill,
         memory=memory,
     )
 
@@ -199,11 +227,27 @@ def _build_actions(styles: list[str]) -> Actions:
             interrupt = gr.Button("Interrupt", elem_id="txt2img_interrupt", elem_classes=["while-running"], min_width=0)
             skip = gr.Button("Skip", elem_id="txt2img_skip", elem_classes=["while-running"], min_width=0)
             generate = gr.Button("Generate", variant="primary", elem_id="txt2img_generate", min_width=0)
+        with gr.Row(elem_id="txt2img_tools", elem_classes=["form-tools"]):
+            paste = icon_button("Read generation parameters from the prompt or the last generation", "paste", "paste")
+            clear = icon_button("Clear the prompts", "clear", "txt2img_clear_prompt")
+            apply_styles = icon_button("Put the chosen styles into the prompts", "apply", "txt2img_style_apply")
+            undo = icon_button("Undo a change of the form", "undo", "txt2img_undo")
+            redo = icon_button("Redo it", "redo", "txt2img_redo")
         chosen = gr.Dropdown(choices=styles, label="Styles", multiselect=True, elem_id="txt2img_styles")
-    return Actions(generate=generate, interrupt=interrupt, skip=skip, styles=chosen)
+    return Actions(
+        generate=generate,
+        interrupt=interrupt,
+        skip=skip,
+        paste=paste,
+        clear=clear,
+        apply_styles=apply_styles,
+        undo=undo,
+        redo=redo,
+        styles=chosen,
+    )
 
 
-def _build_parameters(offers: Capabilities, defaults: ModelDefaults) -> Parameters:
+def _build_parameters(offers: Capabilities, defaults: ModelDefaults, checkpoints: list[str]) -> Parameters:
     with gr.Column(elem_id="txt2img_settings", elem_classes=["settings"]):
         with gr.Row():
             sampler = gr.Dropdown(
@@ -218,21 +262,22 @@ def _build_parameters(offers: Capabilities, defaults: ModelDefaults) -> Paramete
                 label="Schedule type",
                 elem_id="txt2img_scheduler",
             )
-        steps = _slider("Sampling steps", 1, 150, DEFAULTS.steps, "txt2img_steps")
+        steps = slider("Sampling steps", 1, 150, DEFAULTS.steps, "txt2img_steps")
         with gr.Row(elem_classes=["sides-and-batches"]):
             with gr.Column(elem_classes=["pair"]):
-                width = _slider("Width", 64, 2048, defaults.width, "txt2img_width", step=8)
-                height = _slider("Height", 64, 2048, defaults.height, "txt2img_height", step=8)
+                width = slider("Width", 64, 2048, defaults.width, "txt2img_width", step=8)
+                height = slider("Height", 64, 2048, defaults.height, "txt2img_height", step=8)
             swap_sides = icon_button("Swap width and height", "swap", "txt2img_res_switch_btn")
             with gr.Column(elem_classes=["pair"]):
-                batch_count = _slider("Batch count", 1, 100, DEFAULTS.batch_count, "txt2img_batch_count")
-                batch_size = _slider("Batch size", 1, 8, DEFAULTS.batch_size, "txt2img_batch_size")
-        cfg_scale = _slider("CFG Scale", 1, 30, DEFAULTS.cfg_scale, "txt2img_cfg_scale", step=0.5)
-        with gr.Row(elem_id="txt2img_seed_row", elem_classes=["seed-row"]):
-            # A text box, because a browser's number box cannot hold a 64-bit seed exactly.
-            seed = gr.Textbox(label="Seed", value=str(DEFAULTS.seed), max_lines=1, elem_id="txt2img_seed", min_width=80)
-            random_seed = icon_button("Random seed", "dice", "txt2img_random_seed")
-            reuse_seed = icon_button("Seed of the chosen picture", "recycle", "txt2img_reuse_seed")
+                batch_count = slider("Batch count", 1, 100, DEFAULTS.batch_count, "txt2img_batch_count")
+                batch_size = slider("Batch size", 1, 8, DEFAULTS.batch_size, "txt2img_batch_size")
+        cfg_scale = slider("CFG Scale", 1, 30, DEFAULTS.cfg_scale, "txt2img_cfg_scale", step=0.5)
+        seeds = build_seeds("txt2img")
+        hires = build_hires(offers, checkpoints)
+        refiner = build_refiner("txt2img", checkpoints)
+        overrides = gr.Dropdown(
+            [], label=OVERRIDES.label, multiselect=True, elem_id="txt2img_override_settings", elem_classes=["overrides"]
+        )
     return Parameters(
         sampler=sampler,
         scheduler=scheduler,
@@ -243,14 +288,11 @@ def _build_parameters(offers: Capabilities, defaults: ModelDefaults) -> Paramete
         batch_count=batch_count,
         batch_size=batch_size,
         cfg_scale=cfg_scale,
-        seed=seed,
-        random_seed=random_seed,
-        reuse_seed=reuse_seed,
+        seeds=seeds,
+        hires=hires,
+        refiner=refiner,
+        overrides=overrides,
     )
-
-
-def _slider(label: str, minimum: float, maximum: float, value: float, elem_id: str, step: float = 1) -> gr.Slider:
-    return gr.Slider(minimum, maximum, value, step=step, label=label, elem_id=elem_id, buttons=[], min_width=120)
 
 
 def _build_results() -> Results:

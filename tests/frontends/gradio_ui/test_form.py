@@ -5,8 +5,15 @@ from typing import Any
 import pytest
 
 from modules.core.errors import EaselError
-from modules.core.parameters import Txt2Img
-from modules.frontends.gradio_ui.form import LABELS, read_form
+from modules.core.parameters import HiresFix, Refiner, Txt2Img
+from modules.frontends.gradio_ui.form import (
+    SAME_CHECKPOINT,
+    SAME_SAMPLER,
+    SAME_SCHEDULER,
+    TXT2IMG_FIELDS,
+    defaults,
+    read_txt2img,
+)
 
 FILLED: dict[str, Any] = {
     "prompt": "a red cat",
@@ -21,20 +28,88 @@ FILLED: dict[str, Any] = {
     "batch_size": 4,
     "cfg_scale": 6.5,
     "seed": "123",
+    "seed_extra": True,
+    "subseed": "9007199254740993",
+    "subseed_strength": 0.3,
+    "seed_resize_from_width": 512,
+    "seed_resize_from_height": 448,
+    "enable_hr": True,
+    "hr_upscaler": "Lanczos",
+    "hr_steps": 9,
+    "hr_denoising": 0.45,
+    "hr_scale": 1.5,
+    "hr_width": 800,
+    "hr_height": 704,
+    "hr_checkpoint": "other.safetensors",
+    "hr_sampler": "Heun",
+    "hr_scheduler": "Exponential",
+    "hr_prompt": "sharp",
+    "hr_negative_prompt": "blurred",
+    "enable_refiner": True,
+    "refiner_checkpoint": "refiner.safetensors",
+    "refiner_switch_at": 0.6,
+    "overrides": ["Clip skip: 2"],
 }
 
 
 def test_every_field_reaches_the_request() -> None:
-    assert list(FILLED) == list(LABELS)
-    request = read_form(FILLED)
-    assert request == Txt2Img.model_validate(FILLED | {"seed": 123})
+    assert list(FILLED) == [field.name for field in TXT2IMG_FIELDS]
+    assert read_txt2img(FILLED) == Txt2Img(
+        prompt="a red cat",
+        negative_prompt="dog",
+        styles=("Photo",),
+        sampler="Euler a",
+        scheduler="Karras",
+        steps=30,
+        width=640,
+        height=512,
+        batch_count=2,
+        batch_size=4,
+        cfg_scale=6.5,
+        seed=123,
+        subseed=9007199254740993,
+        subseed_strength=0.3,
+        seed_resize_from_width=512,
+        seed_resize_from_height=448,
+        hires=HiresFix(
+            upscaler="Lanczos",
+            steps=9,
+            denoising_strength=0.45,
+            scale=1.5,
+            width=800,
+            height=704,
+            checkpoint="other.safetensors",
+            sampler="Heun",
+            scheduler="Exponential",
+            prompt="sharp",
+            negative_prompt="blurred",
+        ),
+        refiner=Refiner(checkpoint="refiner.safetensors", switch_at=0.6),
+    )
+
+
+def test_a_fresh_form_asks_for_the_defaults() -> None:
+    assert read_txt2img(defaults(TXT2IMG_FIELDS)) == Txt2Img()
+
+
+def test_parts_that_are_off_do_not_count() -> None:
+    off = {"seed_extra": False, "enable_hr": False, "enable_refiner": False}
+    request = read_txt2img(FILLED | off | {"hr_scale": None, "refiner_checkpoint": None, "subseed": "nonsense"})
+    assert (request.hires, request.refiner, request.subseed_strength) == (None, None, 0)
+
+
+def test_the_same_as_in_the_first_pass_is_left_out() -> None:
+    same = {"hr_checkpoint": SAME_CHECKPOINT, "hr_sampler": SAME_SAMPLER, "hr_scheduler": SAME_SCHEDULER}
+    hires = read_txt2img(FILLED | same).hires
+    assert hires is not None
+    assert (hires.checkpoint, hires.sampler, hires.scheduler) == (None, None, None)
 
 
 @pytest.mark.parametrize(
     ("typed", "seed"), [("-1", -1), ("", -1), (" 42 ", 42), ("9007199254740993", 9007199254740993)]
 )
 def test_the_seed_is_read_exactly(typed: str, seed: int) -> None:
-    assert read_form(FILLED | {"seed": typed}).seed == seed
+    assert read_txt2img(FILLED | {"seed": typed}).seed == seed
 
 
 @pytest.mark.parametrize(
@@ -51,18 +126,21 @@ def test_the_seed_is_read_exactly(typed: str, seed: int) -> None:
         ("steps", 10**6, "Sampling steps: input should be less than or equal to 1000, not 1000000."),
         ("cfg_scale", float("nan"), "CFG Scale: input should be a finite number, not nan."),
         ("seed", "abc", "Seed: enter a whole number, or -1 for a random one, not abc."),
+        ("hr_scale", 99, "Upscale by: input should be less than or equal to 16, not 99."),
+        ("refiner_checkpoint", None, "Checkpoint is empty: enter a value."),
+        ("subseed", "x", "Variation seed: enter a whole number, or -1 for a random one, not x."),
         ("sampler", "Eulr", "Sampler not found: “Eulr”."),
     ],
 )
 def test_what_does_not_fit_is_named(name: str, value: object, sentence: str) -> None:
     with pytest.raises(EaselError) as refused:
-        read_form(FILLED | {name: value})
+        read_txt2img(FILLED | {name: value})
     assert str(refused.value).startswith(sentence)
 
 
 def test_a_long_value_is_not_repeated_in_full() -> None:
     with pytest.raises(EaselError) as refused:
-        read_form(FILLED | {"prompt": "x" * 100_000})
+        read_txt2img(FILLED | {"prompt": "x" * 100_000})
     assert str(refused.value).startswith("Prompt: ")
     assert "(100000 characters)" in str(refused.value)
     assert len(str(refused.value)) < 200

@@ -8,9 +8,9 @@ import pytest
 
 from modules.frontends.backend import Backend
 from modules.frontends.gradio_ui.events import unchanged
-from modules.frontends.gradio_ui.form import LABELS
+from modules.frontends.gradio_ui.form import SAME_CHECKPOINT, TXT2IMG_FIELDS, defaults
 from modules.frontends.gradio_ui.model_defaults import ModelDefaults
-from modules.frontends.gradio_ui.txt2img_events import Txt2ImgEvents
+from modules.frontends.gradio_ui.txt2img_events import NAMES, Txt2ImgEvents
 from tests.frontends.gradio_ui.page_server import make_backend
 
 REAL = ModelDefaults().to_json()
@@ -46,25 +46,27 @@ def events(backend: Backend) -> Txt2ImgEvents:
 
 def named(answer: list[Any]) -> dict[str, Any]:
     """Return an answer of `remembered` by name, without what stays as it is."""
-    names = (*LABELS, "followed", "suggestions")
+    names = (*NAMES, "followed", "suggestions")
     return {name: value for name, value in zip(names, answer, strict=True) if value != unchanged()}
 
 
-def memory(followed: str = REAL, **changes: Any) -> list[Any]:
-    return [*(SUBMITTED | changes).values(), followed]
+def memory(followed: str = REAL, **changes: Any) -> dict[str, Any]:
+    return SUBMITTED | changes | {"followed": followed}
 
 
 def test_the_form_is_remembered_with_the_styles_that_there_still_are(events: Txt2ImgEvents) -> None:
     form = named(events.remembered(REAL, memory(), REAL, "", 512, 512))
     assert form.pop("styles").value == ["Photo"]
     assert (form.pop("followed"), form.pop("suggestions")) == (REAL, "")
+    assert form.pop("hr_checkpoint").choices == [(SAME_CHECKPOINT, SAME_CHECKPOINT)]
+    assert form.pop("refiner_checkpoint").choices == []
     assert form == {name: value for name, value in SUBMITTED.items() if name != "styles"}
 
 
-@pytest.mark.parametrize("nothing", [None, [], [1, 2], ["x"] * 13])
+@pytest.mark.parametrize("nothing", [None, [], ["x"] * 13, {"steps": "many"}, {"seed": []}])
 def test_without_a_memory_the_form_stays_as_the_page_was_built(events: Txt2ImgEvents, nothing: Any) -> None:
     form = named(events.remembered(DEMO, nothing, DEMO, "a red circle", 128, 128))
-    assert set(form) == {"styles", "followed", "suggestions"}
+    assert set(form) == {"styles", "hr_checkpoint", "refiner_checkpoint", "followed", "suggestions"}
     assert "a blue star" in form["suggestions"]
 
 
@@ -100,3 +102,50 @@ def test_the_longest_form_of_a_prompt_that_changes_is_counted(events: Txt2ImgEve
     assert "4/75" in long
     assert "2/75" in short
     assert half_typed == long
+
+
+INFOTEXT = """a cat
+Negative prompt: dog
+Steps: 12, Sampler: Euler a, CFG scale: 5, Seed: 9007199254740993, Size: 640x512, Clip skip: 2, Variation seed: 7, \
+Variation seed strength: 0.2, Denoising strength: 0.4, Hires upscale: 1.5, Hires upscaler: Latent, Eta: 0.5"""
+
+
+def pasted(events: Txt2ImgEvents, text: str) -> dict[str, Any]:
+    return {name: value for name, value in zip(NAMES, events.paste(text, ""), strict=True) if value != unchanged()}
+
+
+def test_an_infotext_fills_the_form(events: Txt2ImgEvents) -> None:
+    form = pasted(events, INFOTEXT)
+    assert form.pop("overrides").value == ["Clip skip: 2", "Eta DDIM: 0.5", "Eta: 0.5"]
+    assert (form["prompt"], form["negative_prompt"], form["seed"]) == ("a cat", "dog", "9007199254740993")
+    assert (form["steps"], form["width"], form["height"], form["sampler"]) == (12, 640, 512, "Euler a")
+    assert (form["seed_extra"], form["subseed"], form["subseed_strength"]) == (True, "7", 0.2)
+    assert (form["enable_hr"], form["hr_scale"], form["hr_denoising"]) == (True, 1.5, 0.4)
+    assert form["enable_refiner"] is False
+    assert form["hr_sampler"] == "Use same sampler"
+
+
+def test_a_prompt_alone_changes_only_the_prompt(events: Txt2ImgEvents) -> None:
+    form = pasted(events, "a cat on a hill")
+    assert (form.pop("prompt"), form.pop("negative_prompt")) == ("a cat on a hill", "")
+    assert set(form) == {"styles", "hr_checkpoint", "refiner_checkpoint"}  # their choices alone
+
+
+def test_what_an_infotext_says_of_settings_reaches_the_job(events: Txt2ImgEvents, backend: Backend) -> None:
+    form = defaults(TXT2IMG_FIELDS) | {"overrides": pasted(events, INFOTEXT)["overrides"].value}
+    events.submit("one", *(form[name] for name in NAMES))
+    settings = backend.jobs.state("one").job.settings
+    assert (settings.CLIP_stop_at_last_layers, settings.eta_ancestral) == (2, 0.5)
+    assert backend.settings.snapshot().CLIP_stop_at_last_layers == 1
+
+
+def test_styles_are_put_into_the_prompts(events: Txt2ImgEvents) -> None:
+    assert events.apply_styles("a cat", "", ["Photo"]) == ("a cat, photo, 35mm", "drawing", [])
+
+
+def test_the_size_of_the_second_pass_is_said(events: Txt2ImgEvents) -> None:
+    assert "from <b>512x512</b> to <b>1024x1024</b>" in events.hires_size(True, 512, 512, 2, 0, 0)
+    assert "to <b>768x768</b>" in events.hires_size(True, 512, 512, 2, 768, 768)
+    assert events.hires_size(False, 512, 512, 2, 0, 0) == ""
+    assert events.hires_size(True, None, 512, 2, 0, 0) == ""
+    assert events.hires_size(True, "5e400", 512, 2, 0, 0) == ""

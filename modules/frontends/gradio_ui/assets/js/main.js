@@ -2,12 +2,24 @@ import { showCardsOf } from "./cards.js";
 import { loadCheckpoint, loadWantedCheckpoint } from "./checkpoint.js";
 import { whenPresent } from "./dom.js";
 import { countTokensOf, offerSuggestions } from "./prompts.js";
+import { kept, wanted, watchForm } from "./form.js";
+import { pasted, takeDroppedPictures } from "./paste.js";
 import { listenForShortcuts } from "./shortcuts.js";
 import { toggleTheme } from "./theme.js";
 import { chosenPicture, currentTask, generate, resume, stopping } from "./txt2img.js";
 
 // What the events of the page call by name.
-window.easel = { chosenPicture, currentTask, generate, loadCheckpoint, loadWantedCheckpoint, stopping };
+window.easel = {
+  chosenPicture,
+  currentTask,
+  generate,
+  kept,
+  loadCheckpoint,
+  loadWantedCheckpoint,
+  pasted,
+  stopping,
+  wanted,
+};
 
 /** Buttons that show an icon say their name when the pointer rests on them; tabs are filled when they are opened. */
 function nameTools() {
@@ -19,6 +31,8 @@ function nameTools() {
 countTokensOf("txt2img");
 offerSuggestions("txt2img");
 showCardsOf("txt2img");
+watchForm("txt2img");
+takeDroppedPictures("txt2img");
 listenForShortcuts();
 document.addEventListener("click", ({ target }) => target.closest?.("[data-action=toggle-theme]") && toggleTheme());
 

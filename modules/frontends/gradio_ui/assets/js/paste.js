@@ -1,0 +1,48 @@
+import { ask, toast } from "./server.js";
+
+let infotext = null;
+
+/** Called by Gradio when a form is to be filled: the infotext that was dropped, once; null for the one in the prompt. */
+export function pasted() {
+  const given = infotext;
+  infotext = null;
+  return given;
+}
+
+function base64Of(file) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.addEventListener("load", () => resolve(reader.result.split(",")[1]));
+    reader.addEventListener("error", () => reject(reader.error));
+    reader.readAsDataURL(file);
+  });
+}
+
+async function readPicture(file) {
+  try {
+    const { info } = await ask("sdapi/v1/png-info", { body: { image: await base64Of(file) } });
+    if (info) {
+      infotext = info;
+      document.getElementById("paste").click();
+    } else {
+      toast(`${file.name} does not say how it was made.`);
+    }
+  } catch (error) {
+    toast(error.message);
+  }
+}
+
+/** Fill the form of tab `name` from a picture that is dropped on, or pasted into, one of its prompts. */
+export function takeDroppedPictures(name) {
+  const prompts = `#${name}_prompt, #${name}_neg_prompt`;
+  const take = (event, files) => {
+    const picture = [...(files ?? [])].find((file) => file.type.startsWith("image/"));
+    if (event.target.closest?.(prompts) && picture) {
+      event.preventDefault();
+      readPicture(picture);
+    }
+  };
+  document.addEventListener("dragover", (event) => event.target.closest?.(prompts) && event.preventDefault());
+  document.addEventListener("drop", (event) => take(event, event.dataTransfer?.files));
+  document.addEventListener("paste", (event) => take(event, event.clipboardData?.files));
+}
