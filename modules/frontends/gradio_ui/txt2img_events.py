@@ -127,11 +127,16 @@ class Txt2ImgEvents:
         """Return new values for all fields: those in `values`, and new choices for those that offer what there is."""
         styles, titles = self.style_names(), [file.title for file in self._backend.checkpoints.all()]
         filled: dict[str, Any] = {name: values.get(name, unchanged()) for name in NAMES}
-        chosen = {"value": [name for name in _texts(values["styles"]) if name in styles]} if "styles" in values else {}
-        filled["styles"] = gr.Dropdown(choices=styles, multiselect=True, **chosen)
-        for name, others in (("hr_checkpoint", [SAME_CHECKPOINT]), ("refiner_checkpoint", [])):
-            given = {"value": values[name]} if name in values else {}
-            filled[name] = gr.Dropdown(choices=[*others, *titles], **given)
+        choices = {
+            "styles": styles,
+            "hr_checkpoint": [SAME_CHECKPOINT, *titles],
+            "refiner_checkpoint": titles,
+        }
+        for name, offered in choices.items():
+            given: dict[str, Any] = {"value": values[name]} if name in values else {}
+            if name == "styles":
+                given = {each: [style for style in _texts(value) if style in styles] for each, value in given.items()}
+            filled[name] = gr.Dropdown(choices=offered, multiselect=name == "styles", **given)
         if OVERRIDES.name in values:
             texts = _texts(values[OVERRIDES.name])
             filled[OVERRIDES.name] = gr.Dropdown(choices=texts, value=texts, multiselect=True)
