@@ -14,6 +14,7 @@ from modules.adapters.kinds.base import Change, Use
 from modules.adapters.weights import changed
 from modules.core.cancellation import CancelToken
 from modules.families.base import LoadedModel
+from modules.hardware.float8 import exact_parameter
 from modules.hardware.memory import available_bytes
 
 UNET = "unet"
@@ -110,7 +111,10 @@ class Patches:
         for target, changes in by_target.items():
             token.check_interrupted()
             weight, place = weights[target], places.get(target)
-            made[target] = nn.Parameter(changed(weight, changes, place), requires_grad=False)
+            # Of a weight of 8 bits the original may have been kept, which is more exact.
+            exact = exact_parameter(components[target.component], target.parameter)
+            out = torch.empty_like(weight) if place is None else place
+            made[target] = nn.Parameter(changed(exact, changes, out), requires_grad=False)
         self._known[uses] = made
         return made
 

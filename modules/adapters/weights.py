@@ -7,6 +7,7 @@ from torch import Tensor
 
 from modules.adapters.kinds.base import Change, Use, flat
 from modules.adapters.kinds.lora import Lora
+from modules.hardware.float8 import FLOAT8, to_float8
 
 BLOCK_NUMBERS = 2**18
 """Numbers of a weight that a CPU takes at once: they stay in its cache while adapters are added to them."""
@@ -22,8 +23,8 @@ def changed(weight: Tensor, changes: _Changes, out: Tensor | None = None) -> Ten
     Args:
         weight: as the model holds it; it is not changed unless it is `out`.
         changes: of this weight, in order.
-        out: where the result goes, of the same shape, device, format and strides; may be `weight` itself. None for a
-            new tensor.
+        out: where the result goes, of the same shape, device and strides; may be `weight` itself, or of another
+            number format. None for a new tensor.
     """
     weight = weight.detach()
     out = torch.empty_like(weight) if out is None else out.detach()
@@ -45,7 +46,7 @@ def changed(weight: Tensor, changes: _Changes, out: Tensor | None = None) -> Ten
         for change, use in here:
             change.apply(work, use)
         if work is not target:
-            target.copy_(work)
+            target.copy_(to_float8(work) if target.dtype == FLOAT8 else work)
     return out
 
 
@@ -69,7 +70,7 @@ def _in_one_call(weight: Tensor, changes: _Changes, out: Tensor) -> bool:
     """
     match changes:
         case [(Lora(mid=None) as lora, use)] if weight.is_cuda and weight.is_contiguous() and out.is_contiguous():
-            formats = {weight.dtype, lora.up.dtype, lora.down.dtype}
+            formats = {weight.dtype, out.dtype, lora.up.dtype, lora.down.dtype}
         case _:
             return False
     if formats not in ({torch.float16}, {torch.bfloat16}):

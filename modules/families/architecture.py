@@ -14,16 +14,16 @@ class TransformerDepths:
 
     Attributes:
         down: level by level, on the way down.
-        middle: 0 for a middle of one residual block alone, as pruned models have it.
+        middle: 0 for a middle of one residual block alone, None for none at all, as pruned models have it.
         up: level by level from the last to the first, on the way up, where each level has a residual block more.
     """
 
     down: tuple[tuple[int, ...], ...]
-    middle: int
+    middle: int | None
     up: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def regular(cls, levels: Sequence[int], *, middle: int, num_res_blocks: int) -> "TransformerDepths":
+    def regular(cls, levels: Sequence[int], *, middle: int | None, num_res_blocks: int) -> "TransformerDepths":
         """Return the depths of a UNet whose levels are the same everywhere, on the way up as on the way down."""
         return cls(
             down=tuple((depth,) * num_res_blocks for depth in levels),

@@ -49,12 +49,12 @@ def build_unet(architecture: UNetArchitecture) -> nn.Module:
     depths = architecture.depths
     _check_depths(depths)
     # diffusers takes the middle's depth from the last level, which does not use it when it has no transformers.
-    last = depths.down[-1] if depths.down[-1][0] else (depths.middle,)
+    last = depths.down[-1] if depths.down[-1][0] else (depths.middle or 0,)
     options: dict[str, Any] = {
         "in_channels": architecture.in_channels,
         "out_channels": architecture.out_channels,
         "down_block_types": tuple("CrossAttnDownBlock2D" if level[0] else "DownBlock2D" for level in depths.down),
-        "mid_block_type": "UNetMidBlock2DCrossAttn" if depths.middle else "UNetMidBlock2D",
+        "mid_block_type": _middle_type(depths.middle),
         "up_block_types": tuple("CrossAttnUpBlock2D" if level[0] else "UpBlock2D" for level in depths.up),
         "block_out_channels": architecture.widths,
         "layers_per_block": tuple(len(level) for level in depths.down),
@@ -72,6 +72,12 @@ def build_unet(architecture: UNetArchitecture) -> nn.Module:
         unet = UNet2DConditionModel(**options)
     _upsample_as_ldm(unet)
     return unet
+
+
+def _middle_type(depth: int | None) -> str | None:
+    if depth is None:
+        return None
+    return "UNetMidBlock2DCrossAttn" if depth else "UNetMidBlock2D"
 
 
 def _check_depths(depths: TransformerDepths) -> None:

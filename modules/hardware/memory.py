@@ -1,6 +1,8 @@
 """How much memory there is, and giving it back."""
 
+import ctypes
 import gc
+import sys
 
 import psutil
 import torch
@@ -36,10 +38,19 @@ def available_bytes(device: torch.device) -> int:
 def release(device: torch.device) -> None:
     """Give memory that no tensor uses any more back to the system."""
     gc.collect()
+    _trim_heap()
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":
         torch.mps.empty_cache()
+
+
+def _trim_heap() -> None:
+    """Let the C library give back what lies free between what is in use: hundreds of MiB once a model has gone."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl has not
+        if trim is not None:
+            trim(0)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

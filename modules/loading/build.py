@@ -19,10 +19,12 @@ from modules.families.clip import ClipTextEncoder, TextPart, build_clip_text
 from modules.families.unet import build_unet
 from modules.families.vae import Vae, build_vae
 from modules.hardware.dtype import Precision
+from modules.hardware.float8 import let_layers_be_float8
 from modules.hardware.layout import choose_layout
 from modules.loading.diffusers_folder import open_diffusers_folder
 from modules.loading.mapped import missing_file
-from modules.loading.place import Placement, fill
+from modules.loading.options import LoadOptions
+from modules.loading.place import Placement, fill, keep_originals
 from modules.loading.single_file import open_single_file
 from modules.loading.source import ComponentSource, ModelSource
 from modules.prompting.tokenizer import (
@@ -35,6 +37,7 @@ from modules.prompting.tokenizer import (
 from modules.sampling.prediction import DiscreteNoise, Epsilon, Velocity, noise_levels
 
 CHUNK_TOKENS = 77
+AS_IT_IS = LoadOptions()
 
 
 def load_checkpoint(
@@ -43,6 +46,7 @@ def load_checkpoint(
     config: Path | None,
     device: torch.device,
     precision: Precision,
+    options: LoadOptions = AS_IT_IS,
     on_progress: Callable[[float], None] = lambda _: None,
     token: CancelToken | None = None,
 ) -> LoadedModel:
@@ -53,6 +57,7 @@ def load_checkpoint(
         config: yaml that describes the file; None lets its weights decide.
         device: where the model computes.
         precision: in which number formats.
+        options: which of its weights, and how they are kept.
         on_progress: called with 0..1, from this thread.
         token: lets the person give up waiting.
 
@@ -64,10 +69,20 @@ def load_checkpoint(
     if not path.exists():
         raise missing_file(path)
     on_progress(0.0)
-    source = open_diffusers_folder(path) if path.is_dir() else open_single_file(path, config)
+    if path.is_dir():
+        source = open_diffusers_folder(path, precision)
+    else:
+        source = open_single_file(path, config, averaged=options.averaged)
     tokenizers = _tokenizers(source, file=path.name)
     networks = _build(source, file=path.name)
-    fill(_placements(source, networks, device, precision), on_progress=on_progress, token=token)
+    if options.wants_float8(source.family.name, device):
+        for network in (networks.unet, *networks.texts):
+            let_layers_be_float8(network)
+    placements = _placements(source, networks, device, precision)
+    fill(placements, on_progress=on_progress, token=token)
+    if options.keep_originals:
+        for placement in placements:
+            keep_originals(placement, token)
     model = _assemble(source, networks, tokenizers, device, precision)
     kind = source.architecture.prediction or source.family.find_prediction(model, source.architecture.unet)
     return replace(model, prediction=Velocity()) if kind == "v" else model

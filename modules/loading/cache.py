@@ -7,15 +7,16 @@ from pathlib import Path
 import torch
 
 from modules.core.cancellation import CancelToken
-from modules.core.errors import OutOfMemoryError
+from modules.core.errors import ModelFileError, OutOfMemoryError
 from modules.core.flags import Flags
 from modules.families.base import LoadedModel
 from modules.hardware.attention import prepare_attention
 from modules.hardware.dtype import Precision
 from modules.hardware.memory import available_bytes, is_out_of_memory, release
 from modules.library.checkpoints import CheckpointFile
-from modules.library.hashing import weight_files
-from modules.loading.build import load_checkpoint
+from modules.loading.build import AS_IT_IS, load_checkpoint
+from modules.loading.diffusers_folder import files_of_folder
+from modules.loading.options import LoadOptions
 from modules.loading.residence import Residence
 
 USUAL_ITEM_BYTES = 2
@@ -45,10 +46,26 @@ class ModelCache:
     One that waits in main memory comes back to the device when it is asked for, and when one of its networks is called.
     """
 
-    def __init__(self, device: torch.device, precision: Precision, flags: Flags) -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        precision: Precision,
+        flags: Flags,
+        on_room_needed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Hold none yet.
+
+        Args:
+            device: where models compute.
+            precision: in which number formats.
+            flags: how.
+            on_room_needed: called when the device has not enough memory for a model that is to come there, so that
+                others give back what they can make again.
+        """
         self._flags = flags
         self._device = device
         self._precision = precision
+        self._on_room_needed = on_room_needed
         self._keep = Keep()
         self._held: dict[Path, _Held] = {}  # the one that was used last is the last one
 
@@ -57,10 +74,16 @@ class ModelCache:
         return path in self._held
 
     def get(
-        self, file: CheckpointFile, keep: Keep, on_progress: Callable[[float], None], token: CancelToken
+        self,
+        file: CheckpointFile,
+        keep: Keep,
+        on_progress: Callable[[float], None],
+        token: CancelToken,
+        options: LoadOptions = AS_IT_IS,
     ) -> LoadedModel:
-        """Return the model of `file`, on the device, loading it if it is not in memory or if it has changed on disk.
+        """Return the model of `file`, on the device.
 
+        It is loaded if it is not in memory, or there not as it is wished, or if it has changed on disk.
         Others are dropped before it is loaded, so that never more of them than `keep` allows are in memory.
 
         Args:
@@ -68,6 +91,7 @@ class ModelCache:
             keep: which others stay, from now on.
             on_progress: called with 0..1 while it is read; not called when nothing is read.
             token: lets the person give up waiting.
+            options: how it is read.
 
         Raises:
             ModelFileError: the file is missing, damaged or of the wrong kind. Those that stayed can still be used.
@@ -76,7 +100,7 @@ class ModelCache:
         """
         self._keep = keep
         held = self._held.get(file.path)
-        if held is not None and not held.is_current(file):
+        if held is not None and not self._is_current(held, file, options):
             held = None
             self._drop(file.path)
         self._held.pop(file.path, None)
@@ -84,7 +108,7 @@ class ModelCache:
             self._drop(path)
         if held is None:
             self._make_room(file)
-            held = self._load(file, on_progress, token)
+            held = self._load(file, on_progress, token, options)
         self._held[file.path] = held
         if held.residence is not None:
             held.residence.come()
@@ -101,14 +125,17 @@ class ModelCache:
         for path in list(self._held):
             self._drop(path)
 
-    def _load(self, file: CheckpointFile, on_progress: Callable[[float], None], token: CancelToken) -> "_Held":
-        modified = _modified(file)
+    def _load(
+        self, file: CheckpointFile, on_progress: Callable[[float], None], token: CancelToken, options: LoadOptions
+    ) -> "_Held":
+        modified = self._modified(file)
         try:
             model = load_checkpoint(
                 file.path,
                 config=file.config,
                 device=self._device,
                 precision=self._precision,
+                options=options,
                 on_progress=on_progress,
                 token=token,
             )
@@ -122,8 +149,33 @@ class ModelCache:
                 "request needs. Choose a smaller checkpoint, or do without a second one."
             ) from error
         prepare_attention(model.network, self._flags, self._device)
-        residence = Residence(model, self._put_aside) if self._device.type == "cuda" else None
-        return _Held(model=model, modified=modified, residence=residence)
+        residence = Residence(model, self._make_place) if self._device.type == "cuda" else None
+        return _Held(model=model, options=options, modified=modified, residence=residence)
+
+    def _is_current(self, held: "_Held", file: CheckpointFile, options: LoadOptions) -> bool:
+        """Whether a model is what would be read from `file` now."""
+        # A file that was deleted since (no times of change) does not make the model in memory any worse.
+        return held.options == options and self._modified(file) in (held.modified, None)
+
+    def _modified(self, file: CheckpointFile) -> tuple[int, ...] | None:
+        """Times of the last change in ns of all that the model is made from; None when a part is missing."""
+        described = [file.config] if file.config else []
+        try:
+            return tuple(part.stat().st_mtime_ns for part in (*self._parts(file), *described))
+        except (OSError, ModelFileError):
+            return None
+
+    def _bytes(self, file: CheckpointFile) -> int:
+        """About the bytes that the model will take; 0 when a part is missing."""
+        try:
+            on_disk = sum(part.stat().st_size for part in self._parts(file))
+        except (OSError, ModelFileError):
+            return 0
+        return on_disk * self._precision.network.itemsize // USUAL_ITEM_BYTES
+
+    def _parts(self, file: CheckpointFile) -> list[Path]:
+        """The files that a model is made from."""
+        return files_of_folder(file.path, self._precision) if file.path.is_dir() else [file.path]
 
     def _spare(self) -> list[Path]:
         """Those that the job does not need, the one that was not used for longest first."""
@@ -133,8 +185,8 @@ class ModelCache:
         """Let others wait elsewhere, and drop those that the job does not need until `file` fits."""
         if not self._held:
             return
-        self._put_aside()
-        needed = _file_bytes(file) * self._precision.network.itemsize // USUAL_ITEM_BYTES
+        needed = self._bytes(file)
+        self._make_place(needed)
         for path in self._spare():
             residence = self._held[path].residence
             if residence is not None and not residence.present:
@@ -142,6 +194,13 @@ class ModelCache:
             if available_bytes(self._device) >= needed:
                 return
             self._drop(path)
+
+    def _make_place(self, needed: int) -> None:
+        """Let others wait elsewhere; if `needed` bytes do not fit then, let what can be made again be given back."""
+        self._put_aside()
+        if available_bytes(self._device) < needed:
+            self._on_room_needed()
+            release(self._device)
 
     def _put_aside(self) -> None:
         """Let all leave the device, if that is wished.
@@ -175,36 +234,12 @@ class _Held:
 
     Attributes:
         model: what was read.
+        options: how it was read.
         modified: times of the last change of the files, and of the yaml if there was one, before they were read.
         residence: where its weights lie, None where there is one memory only.
     """
 
     model: LoadedModel
+    options: LoadOptions
     modified: tuple[int, ...] | None
     residence: Residence | None
-
-    def is_current(self, file: CheckpointFile) -> bool:
-        """Whether it is what would be read from `file` now."""
-        # A file that was deleted since (no times of change) does not make the model in memory any worse.
-        return _modified(file) in (self.modified, None)
-
-
-def _parts(file: CheckpointFile) -> list[Path]:
-    """The files of weights that a model is made from."""
-    return [file.path / name for name in weight_files(file.path)] if file.path.is_dir() else [file.path]
-
-
-def _file_bytes(file: CheckpointFile) -> int:
-    """Bytes on disk; 0 when a part is missing."""
-    try:
-        return sum(part.stat().st_size for part in _parts(file))
-    except OSError:
-        return 0
-
-
-def _modified(file: CheckpointFile) -> tuple[int, ...] | None:
-    """Times of the last change in ns of all that the model is made from; None when a part is missing."""
-    try:
-        return tuple(part.stat().st_mtime_ns for part in (*_parts(file), *([file.config] if file.config else [])))
-    except OSError:
-        return None

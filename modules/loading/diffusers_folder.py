@@ -1,4 +1,4 @@
-"""A checkpoint as a folder of diffusers: one subfolder per network, each with a `config.json` and a file of weights."""
+"""A checkpoint as a folder of diffusers: one subfolder per network, each with a `config.json` and weights."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,27 +9,29 @@ from modules.families.architecture import ClipTextArchitecture, ModelArchitectur
 from modules.families.base import ModelTraits
 from modules.families.clip import TextPart
 from modules.families.registry import find_family
+from modules.hardware.dtype import Precision
 from modules.loading.convert.vae import old_vae_modules
 from modules.loading.folder_config import SchedulerConfig, UNetConfig, VaeConfig, read_config
-from modules.loading.mapped import StoredTensor
+from modules.loading.folder_weights import NETWORK_STEMS, TEXT_STEMS, PartWeights, choose_weights
 from modules.loading.single_file import IGNORED_TEXT
 from modules.loading.source import ComponentSource, ModelSource, check_texts
 from modules.loading.text_config import read_json, read_text_config
-from modules.loading.weights_file import open_weights
 
 INDEX = "model_index.json"
 
-_NETWORK_FILES = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.fp16.safetensors",
-                  "diffusion_pytorch_model.bin", "diffusion_pytorch_model.fp16.bin")  # fmt: skip
-_TEXT_FILES = ("model.safetensors", "model.fp16.safetensors", "pytorch_model.bin", "pytorch_model.fp16.bin")
 _TOKENIZERS = ("tokenizer", "tokenizer_2")
+_TEXT_ENCODERS = ("text_encoder", "text_encoder_2")
 
 _TIME_AND_SIZE = {"class_embedding": "add_embedding"}
 """diffusers adds the vector to the timestep's embedding by a module of another name when it makes the vector itself."""
 
 
-def open_diffusers_folder(path: Path) -> ModelSource:
+def open_diffusers_folder(path: Path, precision: Precision) -> ModelSource:
     """Open the checkpoint in the folder `path`.
+
+    Args:
+        path: the folder.
+        precision: in which number formats it will compute, by which variants are chosen.
 
     Raises:
         ModelFileError: it cannot be used; the message says why.
@@ -57,11 +59,34 @@ def open_diffusers_folder(path: Path) -> ModelSource:
         family=family,
         architecture=architecture,
         unet=ComponentSource(
-            file=path.name, part="network", tensors=_open_part(path / "unet", _NETWORK_FILES), modules=_TIME_AND_SIZE
+            file=path.name, part="network", tensors=_network(path, precision).open(), modules=_TIME_AND_SIZE
         ),
-        vae=_vae_source(path),
-        texts=tuple(_text_source(path, part) for part in family.text_parts),
+        vae=_vae_source(path, precision),
+        texts=tuple(_text_source(path, part, precision) for part in family.text_parts),
     )
+
+
+def files_of_folder(path: Path, precision: Precision) -> list[Path]:
+    """Return the files of weights that the checkpoint in the folder `path` is made from, tables of shards included.
+
+    Raises:
+        ModelFileError: one is missing.
+    """
+    parts = [_network(path, precision), _vae(path, precision)]
+    parts += [_text(path / name, precision) for name in _TEXT_ENCODERS if (path / name).is_dir()]
+    return [file for part in parts for file in part.files()]
+
+
+def _network(path: Path, precision: Precision) -> PartWeights:
+    return choose_weights(path / "unet", NETWORK_STEMS, precision.network)
+
+
+def _vae(path: Path, precision: Precision) -> PartWeights:
+    return choose_weights(path / "vae", NETWORK_STEMS, precision.vae)
+
+
+def _text(folder: Path, precision: Precision) -> PartWeights:
+    return choose_weights(folder, TEXT_STEMS, precision.text)
 
 
 def _traits(path: Path, parts: dict[str, Any]) -> ModelTraits:
@@ -98,22 +123,13 @@ def _text_architecture(path: Path, part: TextPart) -> ClipTextArchitecture:
     return replace(read_text_config(path / part.folder), layer=part.folder_layer)
 
 
-def _vae_source(path: Path) -> ComponentSource:
-    tensors = _open_part(path / "vae", _NETWORK_FILES)
+def _vae_source(path: Path, precision: Precision) -> ComponentSource:
+    tensors = _vae(path, precision).open()
     modules = old_vae_modules() if any(name.endswith(".query.weight") for name in tensors) else {}
     return ComponentSource(file=path.name, part="VAE", tensors=tensors, modules=modules)
 
 
-def _text_source(path: Path, part: TextPart) -> ComponentSource:
-    tensors = _open_part(path / part.folder, _TEXT_FILES)
+def _text_source(path: Path, part: TextPart, precision: Precision) -> ComponentSource:
+    tensors = _text(path / part.folder, precision).open()
     plain = {name.removeprefix("text_model."): tensor for name, tensor in tensors.items()}
     return ComponentSource(file=path.name, part="text encoder", tensors=plain, modules={}, ignored=IGNORED_TEXT)
-
-
-def _open_part(folder: Path, names: tuple[str, ...]) -> dict[str, StoredTensor]:
-    for name in names:
-        if (folder / name).is_file():
-            return open_weights(folder / name)
-    raise ModelFileError(
-        f"The folder “{folder.parent.name}” is incomplete: {folder.name} has none of {', '.join(names)}."
-    )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from modules.core.errors import ModelFileError
 from modules.families.architecture import TransformerDepths, UNetArchitecture, VaeArchitecture
@@ -29,7 +29,7 @@ class UNetConfig(BaseModel):
     block_out_channels: _Widths
     layers_per_block: _Small | _PerBlock = 2
     down_block_types: tuple[Literal["CrossAttnDownBlock2D", "DownBlock2D"], ...]
-    mid_block_type: Literal["UNetMidBlock2DCrossAttn", "UNetMidBlock2D"] = "UNetMidBlock2DCrossAttn"
+    mid_block_type: Literal["UNetMidBlock2DCrossAttn", "UNetMidBlock2D"] | None = "UNetMidBlock2DCrossAttn"
     transformer_layers_per_block: _Depth | _Depths = 1
     reverse_transformer_layers_per_block: _Depths | None = None
     attention_head_dim: _Width | _Widths = 8
@@ -45,13 +45,6 @@ class UNetConfig(BaseModel):
     norm_num_groups: Literal[32] = 32
     only_cross_attention: Literal[False] = False
     resnet_time_scale_shift: Literal["default"] = "default"
-
-    @field_validator("mid_block_type", mode="before")
-    @classmethod
-    def _has_a_middle(cls, kind: object) -> object:
-        if kind is None:
-            raise ValueError("a network without a middle, as that of KOALA-700M, is not supported yet")
-        return kind
 
     @model_validator(mode="after")
     def _levels_agree(self) -> Self:
@@ -82,9 +75,9 @@ class UNetConfig(BaseModel):
             vector_dim=self.projection_class_embeddings_input_dim if self.addition_embed_type else None,
         )
 
-    def _middle(self) -> int:
-        if self.mid_block_type == "UNetMidBlock2D":
-            return 0
+    def _middle(self) -> int | None:
+        if self.mid_block_type != "UNetMidBlock2DCrossAttn":
+            return None if self.mid_block_type is None else 0
         last = self._depths()[-1]
         depth = last if isinstance(last, int) else last[0]
         if depth == 0:

@@ -32,12 +32,8 @@ def fit_to_weights(
         source: the file's name, for messages.
 
     Raises:
-        ModelFileError: a weight is missing that every such model has, or the network has no middle.
+        ModelFileError: a weight is missing that every such model has.
     """
-    if unet and not any(name.startswith("middle_block.") for name in unet):
-        raise ModelFileError(
-            f"“{source}” has a network without a middle, as that of KOALA-700M, which is not supported yet."
-        )
     try:
         return replace(
             architecture,
@@ -56,7 +52,7 @@ def fit_to_weights(
 def _unet(shapes: Shapes, base: UNetArchitecture) -> UNetArchitecture:
     model_channels, in_channels = shapes["input_blocks.0.0.weight"][:2]
     widths, down = _way_down(shapes, model_channels)
-    middle = _middle(shapes, down[-1][0])
+    middle = _middle(shapes, down, base.depths)
     projection, context = (
         next((shape for name, shape in shapes.items() if name.endswith(ending)), None)
         for ending in ("proj_in.weight", "attn2.to_k.weight")
@@ -92,12 +88,14 @@ def _way_down(shapes: Shapes, model_channels: int) -> tuple[list[int], tuple[tup
     return widths, tuple(_without_gaps(level) for level in depths)
 
 
-def _middle(shapes: Shapes, last_level: int) -> int:
-    """Return the depth of the middle's transformer, 0 where the middle was pruned to its first block."""
+def _middle(shapes: Shapes, down: Sequence[Sequence[int]], base: TransformerDepths) -> int | None:
+    """Return the depth of the middle's transformer, 0 where the middle was pruned to its first block, None for none."""
+    if not any(name.startswith("middle_block.") for name in shapes) and sum(map(len, down)) < sum(map(len, base.down)):
+        return None  # who prunes it away prunes elsewhere, too; else the file is incomplete
     if "middle_block.0.in_layers.2.weight" not in shapes:
         raise KeyError("middle_block.0.in_layers.2.weight")
     whole = "middle_block.2.in_layers.2.weight" in shapes
-    return _count(shapes, "middle_block.1.transformer_blocks.") or (max(1, last_level) if whole else 0)
+    return _count(shapes, "middle_block.1.transformer_blocks.") or (max(1, down[-1][0]) if whole else 0)
 
 
 def _way_up(shapes: Shapes, down: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:

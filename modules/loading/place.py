@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from modules.core.cancellation import CancelToken
+from modules.hardware.float8 import FLOAT8, float8_layers, to_float8
 from modules.loading.mapped import StoredTensor
 
 MAX_THREADS = 4  # more only wait for memory
@@ -22,7 +23,7 @@ class Placement:
         module: on the meta device; filled by `fill`.
         tensors: where each of its weights lies.
         device: where it computes.
-        dtype: in which number format.
+        dtype: in which number format; its layers of 8 bits keep their own.
         layout: in which memory format its convolutions are kept.
     """
 
@@ -53,21 +54,37 @@ def fill(
         _move_buffers(placement.module, placement.device)
 
 
+def keep_originals(placement: Placement, token: CancelToken | None = None) -> None:
+    """Let a network's layers of 8 bits keep their parameters in 16 bits, too, in main memory.
+
+    Raises:
+        Interrupted: the token was interrupted.
+    """
+    for path, layer in float8_layers(placement.module).items():
+        for name, parameter in placement.module.get_submodule(path).named_parameters():
+            if token is not None:
+                token.check_interrupted()
+            stored = placement.tensors[f"{path}.{name}"]
+            exact = stored.open().reshape(parameter.shape)
+            layer.originals[name] = exact.to(exact.dtype if exact.dtype.itemsize == 2 else torch.float16, copy=True)
+            stored.release()
+
+
 def _convert_all(
     placements: list[Placement], on_progress: Callable[[float], None], token: CancelToken | None
 ) -> Iterator[tuple[int, str, Tensor]]:
     wanted = [
-        (index, name, stored, parameter.shape)
+        (index, name, stored, parameter)
         for index, placement in enumerate(placements)
         for name, parameter in placement.module.state_dict().items()
         for stored in (placement.tensors[name],)
     ]
-    # In the order of the file, which a disk reads fastest.
-    wanted.sort(key=lambda entry: entry[2].start)
+    # File by file and in their order, which a disk reads fastest.
+    wanted.sort(key=lambda entry: (str(entry[2].file.path), entry[2].start))
     total, sofar, shown = sum(stored.nbytes for _, _, stored, _ in wanted) or 1, 0, 0
     with ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
         futures: list[Future[Tensor]] = [
-            pool.submit(_convert, stored, shape, placements[index]) for index, _, stored, shape in wanted
+            pool.submit(_convert, stored, parameter, placements[index]) for index, _, stored, parameter in wanted
         ]
         for (index, name, stored, _), future in zip(wanted, futures, strict=True):
             if token is not None and token.interrupted:
@@ -80,18 +97,25 @@ def _convert_all(
                 on_progress(percent / 100)
 
 
-def _convert(stored: StoredTensor, shape: torch.Size, placement: Placement) -> Tensor:
-    source = stored.open().reshape(shape)
+def _convert(stored: StoredTensor, parameter: Tensor, placement: Placement) -> Tensor:
+    source = stored.open().reshape(parameter.shape)
+    dtype = FLOAT8 if parameter.dtype == FLOAT8 else placement.dtype
     layout = placement.layout if source.ndim == 4 else torch.contiguous_format
     if placement.device.type != "cpu":
         # The accelerator converts faster than the CPU, and before the conversion there is less to transfer.
-        target = source.to(placement.device).to(placement.dtype, memory_format=layout)
-    elif source.dtype == placement.dtype and source.is_contiguous(memory_format=layout) and _is_aligned(source):
+        target = _to_format(source.to(placement.device), dtype).contiguous(memory_format=layout)
+    elif source.dtype == dtype and source.is_contiguous(memory_format=layout) and _is_aligned(source):
         return source
+    elif dtype == FLOAT8:
+        target = to_float8(source).contiguous(memory_format=layout)
     else:
-        target = torch.empty(shape, dtype=placement.dtype, memory_format=layout).copy_(source)
+        target = torch.empty(source.shape, dtype=dtype, memory_format=layout).copy_(source)
     stored.release()
     return target
+
+
+def _to_format(numbers: Tensor, dtype: torch.dtype) -> Tensor:
+    return to_float8(numbers) if dtype == FLOAT8 else numbers.to(dtype)
 
 
 def _is_aligned(tensor: Tensor) -> bool:

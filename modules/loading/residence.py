@@ -22,12 +22,12 @@ class Residence:
         present: the weights are on the device.
     """
 
-    def __init__(self, model: LoadedModel, make_room: Callable[[], None]) -> None:
+    def __init__(self, model: LoadedModel, make_room: Callable[[int], None]) -> None:
         """Watch over a model that has just been loaded to its device.
 
         Args:
             model: the model.
-            make_room: called before its weights come back.
+            make_room: called before its weights come back, with their bytes.
         """
         self.present = True
         self._model = model
@@ -49,7 +49,7 @@ class Residence:
         """Move the weights to the device, if they are not there."""
         if self.present:
             return
-        self._make_room()
+        self._make_room(self._bytes())
         self._move(self._model.device)
         self.present = True
 

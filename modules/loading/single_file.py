@@ -16,6 +16,7 @@ from modules.loading.detect import EMA_UNET, UNET, VAE, read_traits
 from modules.loading.infer import fit_to_weights
 from modules.loading.ldm_config import read_ldm_config
 from modules.loading.mapped import StoredTensor
+from modules.loading.scaled_float8 import with_scales
 from modules.loading.source import ComponentSource, ModelSource, check_texts
 from modules.loading.statements import read_statements
 from modules.loading.weights_file import open_weights
@@ -27,21 +28,22 @@ IGNORED_VAE = ("loss.", "model_ema.")
 _Tensors = dict[str, StoredTensor]
 
 
-def open_single_file(path: Path, config: Path | None) -> ModelSource:
+def open_single_file(path: Path, config: Path | None, *, averaged: bool = False) -> ModelSource:
     """Open the checkpoint at `path`.
 
     Args:
         path: the file.
         config: yaml that describes it; None lets the weights decide.
+        averaged: take the running average of the network's weights if the file holds both.
 
     Raises:
         ModelFileError: it cannot be used; the message says why.
     """
-    tensors = open_weights(path)
+    tensors = with_scales(open_weights(path), source=path.name)
     family = find_family(read_traits(tensors, source=path.name), source=path.name)
     architecture = read_ldm_config(config or family.default_config)
     statements = read_statements(path, tensors)
-    unet = _below(tensors, UNET) or _averaged_unet(tensors, architecture.unet)
+    unet = _unet(tensors, architecture.unet, averaged=averaged)
     vae = _below(tensors, VAE)
     texts = [_text(tensors, part) for part in family.text_parts]
     if config is None:
@@ -81,11 +83,24 @@ def _text(tensors: _Tensors, part: TextPart) -> _Tensors:
     return {name.removeprefix("text_model."): tensor for name, tensor in found.items()}
 
 
-def _averaged_unet(tensors: _Tensors, architecture: UNetArchitecture) -> _Tensors:
-    """The weights of a training checkpoint that kept only their running average, whose names have lost their dots."""
+def _unet(tensors: _Tensors, architecture: UNetArchitecture, *, averaged: bool) -> _Tensors:
+    """The weights of the network, or their running average if that is asked for or if there is nothing else."""
+    plain = _below(tensors, UNET)
+    if plain and not averaged:
+        return plain
+    return _averages(tensors, plain or _names_of(architecture)) or plain
+
+
+def _names_of(architecture: UNetArchitecture) -> Iterable[str]:
+    """LDM's names of a network's weights."""
     modules = unet_modules(architecture)
     names: Iterable[str] = build_unet(architecture).state_dict()
-    plain = {EMA_UNET + name.replace(".", ""): name for name in (renamed(name, modules) for name in names)}
+    return (renamed(name, modules) for name in names)
+
+
+def _averages(tensors: _Tensors, names: Iterable[str]) -> _Tensors:
+    """The running averages of weights by the weights' names. Their own names have lost their dots."""
+    plain = {EMA_UNET + name.replace(".", ""): name for name in names}
     return {plain[name]: tensor for name, tensor in tensors.items() if name in plain}
 
 

@@ -23,17 +23,21 @@ class Batch:
     subseeds: tuple[int, ...]
 
 
-def batches(request: Generation) -> Iterator[Batch]:
-    """Yield the batches of a request.
+def seed_of(request: Generation, number: int) -> int:
+    """Return the seed of one picture of a request, counted from 0.
 
     Seeds count up from picture to picture. With a variation they stay, and only the variation seeds count up.
     """
-    counts_up = request.subseed_strength == 0
+    return request.seed + (number if request.subseed_strength == 0 else 0)
+
+
+def batches(request: Generation) -> Iterator[Batch]:
+    """Yield the batches of a request."""
     for index in range(request.batch_count):
         numbers = range(index * request.batch_size, (index + 1) * request.batch_size)
         yield Batch(
             index=index,
             first=numbers.start,
-            seeds=tuple(request.seed + (number if counts_up else 0) for number in numbers),
+            seeds=tuple(seed_of(request, number) for number in numbers),
             subseeds=tuple(request.subseed + number for number in numbers),
         )

@@ -50,6 +50,7 @@ class RunContext:
         find: finds a checkpoint by its name, without loading it.
         add_ons: what prompts may name.
         use: brings a model that another one has replaced on the device back.
+        prepare: changes a model that was loaded until the job ends, as request and settings say.
         keep: which checkpoints stay in memory.
         notes: sentences for the person, collected on the way.
         images: finished pictures, in order.
@@ -71,6 +72,7 @@ class RunContext:
     find: Callable[[str], CheckpointFile]
     add_ons: AddOns
     use: Callable[[LoadedModel], None] = field(default=lambda _model: None)
+    prepare: Callable[[LoadedModel], None] = field(default=lambda _model: None)
     keep: Keep = field(default_factory=Keep)
     notes: list[str] = field(default_factory=list[str])
     images: list[GeneratedImage] = field(default_factory=list[GeneratedImage])

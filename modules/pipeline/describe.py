@@ -12,6 +12,7 @@ from modules.core.settings import Settings
 from modules.core.version import INFOTEXT_VERSION
 from modules.families.base import LoadedModel
 from modules.families.vae import name_of
+from modules.hardware.float8 import float8_layers
 from modules.imaging.generation_fields import (
     GenerationFields,
     HiresFields,
@@ -110,6 +111,7 @@ def generation_fields(
     info = find_sampler(request.sampler)
     edits, second_pass = isinstance(request, Img2Img), isinstance(request, Txt2Img) and request.hires is not None
     eta = effective_eta(request, settings, info)
+    float8 = settings.fp8_storage != "Disable" and bool(float8_layers(model.network))
     return GenerationFields(
         prompt=subject.prompts.first.positive,
         negative_prompt=subject.prompts.first.negative,
@@ -122,12 +124,14 @@ def generation_fields(
         size=described.size,
         model_hash=checkpoint.shorthash if settings.add_model_hash_to_info else None,
         model=checkpoint.model_name if settings.add_model_name_to_info else None,
+        fp8_weight=settings.fp8_storage if float8 else None,
+        cache_fp16_weight=settings.cache_fp16_weight if float8 else None,
         vae_hash=subject.vae.shorthash if subject.vae and settings.add_vae_hash_to_info else None,
         vae=subject.vae.name if subject.vae and settings.add_vae_name_to_info else None,
         subseed=subject.subseed,
         subseed_strength=request.subseed_strength,
         seed_resize_from=(request.seed_resize_from_width, request.seed_resize_from_height),
-        denoising_strength=_denoising_strength(request),
+        denoising_strength=denoising_strength(request),
         inpainting_mask_weight=settings.inpainting_mask_weight if model.extra_channels == "mask" else None,
         clip_skip=settings.CLIP_stop_at_last_layers,
         ensd=settings.eta_noise_seed_delta if info.uses_ensd and (eta or not info.uses_eta) else None,
@@ -179,7 +183,8 @@ def _image_cfg_scale(request: Generation, model: LoadedModel) -> float | None:
     return request.image_cfg_scale if isinstance(request, Img2Img) and model.extra_channels == "picture" else None
 
 
-def _denoising_strength(request: Generation) -> float | None:
+def denoising_strength(request: Generation) -> float | None:
+    """Return how much of a picture the request makes anew, 0..1; None where there is none to begin with."""
     match request:
         case Img2Img():
             return request.denoising_strength

@@ -1,6 +1,6 @@
 """What making pictures from noise and making them from pictures have in common: batch after batch, then the grid."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from PIL import Image
@@ -11,10 +11,12 @@ from modules.core.errors import Interrupted, OutputError, Skipped
 from modules.core.parameters import Generation
 from modules.core.settings import Settings
 from modules.families.base import LoadedModel
+from modules.imaging.file_names import FileFacts
 from modules.pipeline.batches import Batch, batches
 from modules.pipeline.context import Loaded, RunContext
 from modules.pipeline.decode import decode_picture
 from modules.pipeline.describe import Described, Subject, infotext
+from modules.pipeline.file_naming import file_facts
 from modules.pipeline.output import Companion, Overview, deliver, deliver_companion, save_unfinished
 from modules.pipeline.prompts import PromptPair, Prompts
 from modules.pipeline.watch import StepWatch
@@ -57,6 +59,18 @@ class Making:
     def hires_pairs(self, batch: Batch) -> list[PromptPair]:
         """Return the prompts of each picture of a batch in the second pass."""
         return [self.prompts_of(batch, number).hires for number in range(len(batch.seeds))]
+
+    def file_facts(self, batch: Batch, number: int, picture: Image.Image) -> FileFacts:
+        """Return what the file of one picture of a batch may be named after."""
+        return file_facts(
+            self.context,
+            self.request,
+            self.loaded,
+            picture=picture,
+            number=batch.first + number,
+            seed=batch.seeds[number],
+            prompt=self.prompts_of(batch, number).first.positive,
+        )
 
     def infotext(self, batch: Batch, number: int, described: Described, *, init_image_hash: str | None = None) -> str:
         """Return the infotext of one picture of a batch."""
@@ -133,7 +147,7 @@ def run_batches(making: Making, method: Method) -> None:
             _run_batch(making, method, batch, overview)
         except Skipped:
             context.note(f"Batch {batch.index + 1} of {request.batch_count} was skipped.")
-    overview.deliver()
+    overview.deliver(making.loaded)
 
 
 def _run_batch(making: Making, method: Method, batch: Batch, overview: Overview) -> None:
@@ -182,20 +196,21 @@ def _deliver_batch(
 
 def _deliver(making: Making, batch: Batch, number: int, finished: Finished, infotext: str) -> None:
     """Save and report a picture and what goes with it, numbered in A1111's order."""
-    context, request, seed = making.context, making.request, batch.seeds[number]
+    context, request = making.context, making.request
+    facts = making.file_facts(batch, number, finished.picture)
     try:
         if finished.uncorrected is not None:
-            stem = f"{seed}-before-color-correction"
-            save_unfinished(context, request, finished.uncorrected, infotext, stem=stem)
+            earlier = replace(facts, picture=finished.uncorrected)
+            save_unfinished(context, request, earlier, infotext, stage="before-color-correction")
     finally:  # the picture is reported whatever becomes of its earlier stage
         deliver(
             context,
             request,
-            finished.picture,
+            facts,
             infotext=infotext,
             prompts=making.prompts_of(batch, number).first,
-            seed=seed,
+            seed=batch.seeds[number],
             subseed=batch.subseeds[number],
         )
     for companion in finished.companions:
-        deliver_companion(context, request, companion)
+        deliver_companion(context, request, facts, companion)

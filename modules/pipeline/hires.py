@@ -106,8 +106,8 @@ class SecondPass:
             pictures.append(decode_picture(context, making.decoded_by, latents[number : number + 1], context.token))
             if self._keeps_first_pass:
                 text = making.infotext(batch, number, Described(size=self.first_size))
-                stem = f"{batch.seeds[number]}-before-highres-fix"
-                save_unfinished(making.context, self._request, pictures[-1], text, stem=stem)
+                facts = making.file_facts(batch, number, pictures[-1])
+                save_unfinished(making.context, self._request, facts, text, stage="before-highres-fix")
         return pictures
 
     @property

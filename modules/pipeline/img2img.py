@@ -30,7 +30,6 @@ from modules.pipeline.describe import Described
 from modules.pipeline.generation import Finished, Making, run_batches
 from modules.pipeline.image_conditioning import edited_pictures, masked_pictures
 from modules.pipeline.limits import check_memory
-from modules.pipeline.network_modes import network_modes
 from modules.pipeline.output import Companion, save_init_picture
 from modules.pipeline.passes import Pass, model_calls, run_pass
 from modules.pipeline.pictures import encode_pictures, open_picture, to_tensor
@@ -68,8 +67,7 @@ def run_img2img(context: RunContext, loaded: Loaded, request: Img2Img) -> None:
     """
     making = Making(context=context, loaded=loaded, request=request, prompts=merged_prompts(context, request))
     check_memory(context, loaded.model, request.width, request.height, request.batch_size)
-    with network_modes(loaded.model, request, context.settings):
-        run_batches(making, _FromPictures(making, request))
+    run_batches(making, _FromPictures(making, request))
 
 
 class _FromPictures:

@@ -2,7 +2,7 @@
 
 from modules.core.errors import OutOfMemoryError
 from modules.families.base import LoadedModel
-from modules.hardware.memory import available_bytes
+from modules.hardware.memory import available_bytes, release
 from modules.pipeline.context import RunContext
 from modules.pipeline.vae_fallbacks import use_tiles
 
@@ -10,8 +10,8 @@ from modules.pipeline.vae_fallbacks import use_tiles
 def check_memory(context: RunContext, model: LoadedModel, width: int, height: int, batch: int) -> None:
     """Compare the least memory that a batch needs, for sampling it or decoding one of its pictures, with what is there.
 
-    Pictures that can only be decoded in tiles will be. An accelerator says by itself when its memory is full; a CPU's
-    system lets a program allocate and then kills it.
+    What adapters keep is given back first. Pictures that can only be decoded in tiles will be. An accelerator says by
+    itself when its memory is full; a CPU's system lets a program allocate and then kills it.
 
     Args:
         context: the job's.
@@ -27,7 +27,12 @@ def check_memory(context: RunContext, model: LoadedModel, width: int, height: in
         return
     available = available_bytes(model.device)
     whole, tiled = (model.vae.working_bytes(width, height, tiled=tiled) for tiled in (False, True))
-    needed = max(tiled, model.sampling_bytes(width, height, batch))
+    sampling = model.sampling_bytes(width, height, batch)
+    if max(whole, sampling) > available:
+        context.add_ons.give_back()
+        release(model.device)
+        available = available_bytes(model.device)
+    needed = max(tiled, sampling)
     if needed > available:
         raise OutOfMemoryError(
             f"{width}×{height} in batches of {batch} needs about {needed / 2**30:.1f} GiB of memory; "

@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
 from PIL import Image
@@ -10,12 +9,14 @@ from PIL import Image
 from modules.core.parameters import Generation, Img2Img
 from modules.core.results import GeneratedImage
 from modules.core.settings import PictureFormatName, Settings
+from modules.imaging.file_names import FileFacts
 from modules.imaging.grid import grid_rows, image_grid
 from modules.imaging.normalise import normalise
 from modules.imaging.png import encode_png
-from modules.imaging.save import save_beside, save_grid, save_once, save_picture
+from modules.imaging.save import save_beside, save_grid, save_once, save_picture, save_unnumbered
 from modules.imaging.save_formats import CopyLimits, EncodedPicture, PictureFormat, encode_picture, jpeg_copy
-from modules.pipeline.context import RunContext
+from modules.pipeline.context import Loaded, RunContext
+from modules.pipeline.file_naming import file_facts, grid_stem, stem, subfolder
 from modules.pipeline.prompts import PromptPair
 
 MEGAPIXEL = 1_000_000
@@ -32,7 +33,7 @@ class Companion:
 
     Attributes:
         picture: L, RGB or RGBA.
-        name: what stands after the seed in its file's name.
+        name: what stands at the end of its file's name.
         shown: it is one of the results.
         saved: it is saved where pictures are.
     """
@@ -75,9 +76,9 @@ class Overview:
         else:
             self._pictures.append(picture)
 
-    def deliver(self) -> None:
+    def deliver(self, loaded: Loaded) -> None:
         """Put the grid before the pictures. As in A1111 it has the first one's infotext, and is shown only if
-        `return_grid` says so.
+        `return_grid` says so. The checkpoint that was `loaded` may be part of its name.
 
         Raises:
             OutputError: it cannot be written.
@@ -95,9 +96,12 @@ class Overview:
         file = _file(context, self._sheet(), first.infotext, settings.grid_format)
         path = None
         if settings.grid_save:
+            facts = file_facts(
+                context, self._request, loaded, picture=file.picture, number=None, seed=first.seed, prompt=first.prompt
+            )
             folder = context.paths.output_folder(settings.outdir_grids or _grid_folder(settings, self._request))
-            encoded, now = file.encoded, datetime.now().astimezone()
-            path = save_grid(encoded.data, folder, by_day=settings.grid_save_to_dirs, now=now, suffix=encoded.suffix)
+            folder /= subfolder(facts, settings, wanted=settings.grid_save_to_dirs)
+            path = save_grid(file.encoded.data, folder, stem=grid_stem(facts, settings), suffix=file.encoded.suffix)
         _complete(context, file, path)
         if settings.return_grid:
             context.images.insert(0, replace(_of_file(first, file), path=path, is_grid=True))
@@ -121,18 +125,19 @@ def saves(context: RunContext, request: Generation) -> bool:
 def deliver(
     context: RunContext,
     request: Generation,
-    picture: Image.Image,
+    facts: FileFacts,
     *,
     infotext: str,
     prompts: PromptPair,
     seed: int,
     subseed: int,
 ) -> None:
-    """Encode a picture with its infotext, save it if asked and allowed, and report it.
+    """Encode the picture of `facts` with its infotext, save it if asked and allowed, and report it.
 
     Raises:
         OutputError: it cannot be written. It is reported nevertheless, so that it can be seen and kept.
     """
+    picture = facts.picture
     file = _file(context, picture, infotext, context.settings.samples_format)
     image = GeneratedImage(
         data=file.encoded.data,
@@ -148,14 +153,20 @@ def deliver(
     path = None
     try:
         if saves(context, request):
-            path = _saved(context, request, file, stem=str(seed))
+            path = _saved(context, request, file, facts)
     finally:
         context.finished(replace(image, path=path))
     _complete(context, file, path)
 
 
-def deliver_companion(context: RunContext, request: Generation, companion: Companion) -> None:
+def deliver_companion(context: RunContext, request: Generation, facts: FileFacts, companion: Companion) -> None:
     """Encode, save and report what belongs to the picture that was delivered last, as far as that is wanted.
+
+    Args:
+        context: the job's.
+        request: what was asked for.
+        facts: of that picture.
+        companion: what belongs to it.
 
     Raises:
         OutputError: it cannot be written. It is reported nevertheless.
@@ -168,24 +179,29 @@ def deliver_companion(context: RunContext, request: Generation, companion: Compa
     path = None
     try:
         if saved:
-            path = _saved(context, request, file, stem=f"{last.seed}-{companion.name}")
+            path = _saved(context, request, file, facts, what=companion.name)
     finally:
         if companion.shown:
             context.finished(replace(_of_file(last, file), path=path, is_mask=True))
     _complete(context, file, path)
 
 
-def save_unfinished(
-    context: RunContext, request: Generation, picture: Image.Image, infotext: str, *, stem: str
-) -> None:
-    """Save a picture as it is at an earlier stage, if pictures are saved. It is not shown.
+def save_unfinished(context: RunContext, request: Generation, facts: FileFacts, infotext: str, *, stage: str) -> None:
+    """Save the picture of `facts` as it is at an earlier stage, if pictures are saved. It is not shown.
+
+    Args:
+        context: the job's.
+        request: what was asked for.
+        facts: what it may be named after.
+        infotext: what it carries.
+        stage: what stands at the end of its file's name.
 
     Raises:
         OutputError: it cannot be written.
     """
     if saves(context, request):
-        file = _file(context, picture, infotext, context.settings.samples_format)
-        _complete(context, file, _saved(context, request, file, stem=stem))
+        file = _file(context, facts.picture, infotext, context.settings.samples_format)
+        _complete(context, file, _saved(context, request, file, facts, what=stage))
 
 
 def save_init_picture(context: RunContext, picture: Image.Image, infotext: str | None) -> str:
@@ -238,24 +254,30 @@ def _complete(context: RunContext, file: _File, path: Path | None) -> None:
     if path is None:
         return
     if left_out or settings.save_txt:
-        save_beside(f"{file.infotext}\n".encode("utf-8", "replace"), path, ".txt")
+        save_beside(f"{file.infotext}\n".encode("utf-8", "replace"), path, ".txt", replace=_replaces(settings))
     if settings.export_for_4chan:
         limits = CopyLimits(mebibytes=settings.img_downscale_threshold, side=settings.target_side_length)
         infotext = file.infotext if settings.enable_pnginfo else None
         if copy := jpeg_copy(file.picture, encoded, infotext, limits, quality=settings.jpeg_quality):
-            save_beside(copy.data, path, copy.suffix)
+            save_beside(copy.data, path, copy.suffix, replace=_replaces(settings))
 
 
-def _saved(context: RunContext, request: Generation, file: _File, *, stem: str) -> Path:
-    settings = context.settings
-    return save_picture(
-        file.encoded.data,
-        context.paths.output_folder(settings.outdir_samples or _sample_folder(settings, request)),
-        stem=stem,
-        by_day=settings.save_to_dirs,
-        now=datetime.now().astimezone(),
-        suffix=file.encoded.suffix,
-    )
+def _saved(context: RunContext, request: Generation, file: _File, facts: FileFacts, *, what: str = "") -> Path:
+    """Save a file; `what` it is stands at the end of its name if it is not the picture itself."""
+    settings, data, suffix = context.settings, file.encoded.data, file.encoded.suffix
+    folder = context.paths.output_folder(settings.outdir_samples or _sample_folder(settings, request))
+    folder /= subfolder(facts, settings, wanted=settings.save_to_dirs)
+    name = stem(facts, settings)
+    if what:
+        name = f"{name}-{what}" if name else what
+    if settings.save_images_add_number or not name:
+        return save_picture(data, folder, stem=name, suffix=suffix)
+    return save_unnumbered(data, folder, stem=name, replace=_replaces(settings), suffix=suffix)
+
+
+def _replaces(settings: Settings) -> bool:
+    """Whether a picture takes the place of one of the same name. With numbers there is never one."""
+    return not settings.save_images_add_number and settings.save_images_replace_action == "Replace"
 
 
 def _sample_folder(settings: Settings, request: Generation) -> str:

@@ -23,9 +23,11 @@ from modules.hardware.memory import device_memory, is_out_of_memory, release
 from modules.library.checkpoints import CheckpointFile
 from modules.library.model_library import ModelLibrary
 from modules.loading.cache import Keep, ModelCache
+from modules.loading.options import LoadOptions
 from modules.pipeline.add_ons import AddOns
 from modules.pipeline.context import Emit, Loaded, RunContext
 from modules.pipeline.img2img import run_img2img
+from modules.pipeline.network_modes import network_modes
 from modules.pipeline.refiner import other_checkpoints
 from modules.pipeline.text_cache import TextCache
 from modules.pipeline.txt2img import run_txt2img
@@ -42,9 +44,9 @@ class PipelineRunner:
         self._checkpoints = library.checkpoints
         self._device = choose_device(flags)
         self._precision = choose_precision(flags, self._device)
-        self._cache = ModelCache(self._device, self._precision, flags)
         self._vaes = Vaes(library, self._device, self._precision.vae)
         self._add_ons = AddOns(library)
+        self._cache = ModelCache(self._device, self._precision, flags, self._add_ons.give_back)
         # What is known of texts lives as long as the network that is told them.
         self._texts: WeakKeyDictionary[nn.Module, TextCache] = WeakKeyDictionary()
         log.info("Running on %s with %s.", self._device, self._precision)
@@ -66,7 +68,8 @@ class PipelineRunner:
             use=self._cache.use,
         )
         try:
-            self._run(context)
+            with network_modes(job.request, job.settings) as context.prepare:
+                self._run(context)
         except Interrupted:
             emit(Cancelled(job_id=job.id, result=self._result(context)))
         except (RuntimeError, MemoryError) as error:
@@ -126,13 +129,18 @@ class PipelineRunner:
     def _load(self, context: RunContext, file: CheckpointFile) -> Loaded:
         """Return the model of a file, loading and hashing it when that is new."""
         model = self._cache.get(
-            file, context.keep, lambda fraction: context.loading(file.name, fraction), context.token
+            file,
+            context.keep,
+            lambda fraction: context.loading(file.name, fraction),
+            context.token,
+            LoadOptions.of(context.settings),
         )
         texts = self._texts.setdefault(model.network, TextCache(model.text_encoder))
         vae, problems = self._vaes.chosen(file, model, context.settings, context.token)
         for problem in problems:
             context.note(problem)
         model = model if vae is None else replace(model, vae=vae.vae)
+        context.prepare(model)
         return Loaded(file=self._hashed(file, context.token), model=model, texts=texts, vae=vae)
 
     def _hashed(self, file: CheckpointFile, token: CancelToken) -> CheckpointFile:

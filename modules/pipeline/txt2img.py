@@ -11,7 +11,6 @@ from modules.pipeline.generation import Finished, Making, run_batches
 from modules.pipeline.hires import SecondPass
 from modules.pipeline.image_conditioning import nothing_to_keep
 from modules.pipeline.limits import check_memory
-from modules.pipeline.network_modes import network_modes
 from modules.pipeline.passes import Pass, model_calls, run_pass
 from modules.pipeline.prompts import Calls, merged_prompts
 from modules.pipeline.refiner import find_refiner
@@ -31,8 +30,7 @@ def run_txt2img(context: RunContext, loaded: Loaded, request: Txt2Img) -> None:
     making = Making(context=context, loaded=loaded, request=request, prompts=merged_prompts(context, request))
     method = _FromNoise(making, request)
     check_memory(context, loaded.model, *method.largest_size, request.batch_size)
-    with network_modes(loaded.model, request, context.settings):
-        run_batches(making, method)
+    run_batches(making, method)
 
 
 class _FromNoise:

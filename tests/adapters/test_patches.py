@@ -10,13 +10,15 @@ from torch import Tensor
 from modules.adapters import patches as patching
 from modules.adapters.adapter_file import Adapter, read_adapter
 from modules.adapters.kinds.base import Change, Use
-from modules.adapters.patches import AdapterUse, Patches
+from modules.adapters.patches import UNET, AdapterUse, Patches
 from modules.adapters.weights import changed
 from modules.core.cancellation import CancelToken
 from modules.core.errors import Interrupted
 from modules.families.base import LoadedModel
 from modules.hardware.dtype import Precision
+from modules.hardware.float8 import FLOAT8, exact_parameter, to_float8
 from modules.loading.build import load_checkpoint
+from modules.loading.options import LoadOptions
 from tests.recorded_add_ons import write_recorded_add_ons
 from tests.recorded_checkpoint import write_recorded_checkpoint
 
@@ -156,3 +158,27 @@ def test_making_a_set_can_be_interrupted(patches: Patches, model: LoadedModel, d
         pass
     assert patches.kept == ()
     assert all(torch.equal(weight, before[name]) for name, weight in weights(model).items())
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_weights_of_8_bits_are_changed_from_their_originals_if_those_are_kept(
+    patches: Patches, data: Path, kept: bool
+) -> None:
+    options = LoadOptions(float8="Enable", keep_originals=kept)
+    model = load_checkpoint(
+        write_recorded_checkpoint(data), config=None, device=CPU, precision=FLOAT32, options=options
+    )
+    before = weights(model)
+    use = AdapterUse(adapter=adapter(patches, model, data, "lin"), text=0, image=0.8)
+    targets = {target.parameter: changes for target, changes in use.adapter.changes.items() if target.component == UNET}
+    originals = {name: exact_parameter(model.network, name) for name in targets}
+    assert {original.dtype for original in originals.values()} == {torch.float16 if kept else FLOAT8}
+    with patches.using(model, (use,), TOKEN):
+        for name, changes in targets.items():
+            strength = Use(strength=0.8)
+            expected = changed(originals[name].float(), [(change, strength) for change in changes])
+            weight = model.network.get_parameter(name)
+            assert weight.dtype == FLOAT8
+            assert torch.equal(weight, to_float8(expected)), name
+    after = weights(model)
+    assert all(torch.equal(weight, before[name]) for name, weight in after.items())

@@ -58,6 +58,15 @@ def test_a_pruned_middle_is_one_residual_block() -> None:
     assert {name.split(".")[0] + "." + name.split(".")[1] for name in middle} == {"resnets.0"}
 
 
+@torch.inference_mode()
+def test_a_network_may_have_no_middle() -> None:
+    unet = build_unet(replace(TINY, depths=TransformerDepths.regular([1, 1], middle=None, num_res_blocks=1)))
+    assert not any(name.startswith("mid_block") for name in unet.state_dict())
+    unet.to_empty(device="cpu")
+    made = unet(torch.zeros(1, 4, 8, 8), torch.tensor([5.0]), torch.zeros(1, 77, 16), return_dict=False)[0]
+    assert made.shape == (1, 4, 8, 8)
+
+
 @pytest.mark.parametrize(
     ("depths", "complaint"),
     [

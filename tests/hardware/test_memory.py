@@ -1,6 +1,9 @@
 import gc
+import platform
+import sys
 import weakref
 
+import psutil
 import pytest
 import torch
 
@@ -44,6 +47,16 @@ def test_release_breaks_cycles() -> None:
         assert alive() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.skipif(sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="needs glibc")
+def test_release_gives_back_what_lies_free_below_what_is_in_use() -> None:
+    process, size = psutil.Process(), 100_000
+    blocks = [torch.ones(size, dtype=torch.uint8) for _ in range(2000)]
+    held = process.memory_info().rss
+    del blocks[:-1]
+    release(CPU)
+    assert process.memory_info().rss < held - 1500 * size
 
 
 def test_out_of_memory_is_told_from_other_errors() -> None:

@@ -88,7 +88,7 @@ KOALA_700M = Pruned(
 )
 
 
-PRUNED = (SSD_1B, VEGA, KOALA_1B)
+PRUNED = (SSD_1B, VEGA, KOALA_1B, KOALA_700M)
 
 
 class _Names:

@@ -15,6 +15,7 @@ from modules.library.checkpoints import CheckpointFile
 from modules.loading import cache as cache_module
 from modules.loading import residence
 from modules.loading.cache import Keep, ModelCache
+from modules.loading.options import LoadOptions
 
 FLOAT = Precision(network=torch.float32, vae=torch.float32, text=torch.float32)
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -51,12 +52,14 @@ class Loader:
 
     Attributes:
         read: names of the files that were read, in order.
+        options: how each was read.
         fails: raised instead of reading.
         free: bytes of each kind of device.
     """
 
     def __init__(self) -> None:
         self.read: list[str] = []
+        self.options: list[LoadOptions] = []
         self.fails: Exception | None = None
         self.free = {"cpu": 2**40, "cuda": 2**40}
 
@@ -65,9 +68,10 @@ class Loader:
         """What was read, one letter for each."""
         return "".join(self.read)
 
-    def load(self, path: Path, *, device: torch.device, **_: object) -> LoadedModel:
+    def load(self, path: Path, *, device: torch.device, options: LoadOptions, **_: object) -> LoadedModel:
         """Make a model."""
         self.read.append(path.stem)
+        self.options.append(options)
         if self.fails:
             raise self.fails
         parts = {

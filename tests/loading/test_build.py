@@ -15,6 +15,7 @@ from modules.core.errors import Interrupted, ModelFileError, UnsafeFileError
 from modules.families.base import LoadedModel
 from modules.hardware.dtype import Precision
 from modules.loading.build import load_checkpoint
+from modules.loading.options import LoadOptions
 from modules.sampling.prediction import Epsilon, Velocity
 from tests.checkpoint_variants import (
     UNET_CONFIG,
@@ -28,6 +29,7 @@ from tests.tiny_checkpoint import TEXT, UNET, VAE, YAML, tiny_sd1_tensors, write
 
 CPU = torch.device("cpu")
 FULL = Precision(network=torch.float32, vae=torch.float32, text=torch.float32)
+AVERAGED = LoadOptions(averaged=True)
 BFLOAT = Precision(network=torch.bfloat16, vae=torch.bfloat16, text=torch.float32)
 
 
@@ -144,9 +146,34 @@ def averages(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def test_averaged_weights_are_ignored(tmp_path: Path, checkpoint: Path, tensors: dict[str, Tensor]) -> None:
+@pytest.mark.parametrize("with_yaml", [False, True])
+def test_averaged_weights_are_used_if_that_is_wished(
+    tmp_path: Path, checkpoint: Path, tensors: dict[str, Tensor], with_yaml: bool
+) -> None:
     path = save(tmp_path / "full.safetensors", tensors | averages(tensors))
-    assert_same(load(path, path.with_suffix(".yaml")), load(checkpoint, checkpoint.with_suffix(".yaml")))
+    plain = load_checkpoint(checkpoint, config=None, device=CPU, precision=FULL, options=AVERAGED)
+    assert_weights(plain, tensors)
+    config = path.with_suffix(".yaml") if with_yaml else None
+    assert_weights(load(path, config), tensors)
+    averaged = load_checkpoint(path, config=config, device=CPU, precision=FULL, options=AVERAGED)
+    assert all(parameter.abs().sum() == 0 for parameter in averaged.network.parameters())
+    assert_same_but_for_network(averaged, plain)
+
+
+def assert_weights(model: LoadedModel, tensors: dict[str, Tensor]) -> None:
+    assert torch.equal(model.network.state_dict()["conv_out.weight"], tensors[UNET + "out.2.weight"].float())
+
+
+def assert_same_but_for_network(one: LoadedModel, other: LoadedModel) -> None:
+    for name, tensor in one.vae.module.state_dict().items():
+        assert torch.equal(tensor, other.vae.module.state_dict()[name])
+
+
+def test_an_average_that_lacks_weights_is_refused(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
+    half = {name: tensor for name, tensor in averages(tensors).items() if "output_blocks4" not in name}
+    path = save(tmp_path / "full.safetensors", tensors | half)
+    with pytest.raises(ModelFileError, match=r"The network of “full\.safetensors” lacks weights: output_blocks\.4"):
+        load_checkpoint(path, config=None, device=CPU, precision=FULL, options=AVERAGED)
 
 
 @pytest.mark.parametrize("with_yaml", [False, True])

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 import torch
 
+from modules.core.cancellation import CancelToken
 from modules.core.errors import ModelFileError, OutOfMemoryError
 from modules.core.flags import Flags
 from modules.families.base import LoadedModel
 from modules.library.checkpoints import CheckpointFile
 from modules.loading import cache as cache_module
 from modules.loading.cache import Keep, ModelCache
+from modules.loading.options import LoadOptions
 from tests.loading.stub_models import CPU, FLOAT, Loader, checkpoint, four_files, get, get_all, together
 
 
@@ -166,6 +168,42 @@ def test_another_yaml_or_a_changed_one_is_read(cache: ModelCache, loader: Loader
     assert get(cache, described, Keep(limit=2)) is not first
     get(cache, files[0])
     assert loader.letters == "aaaa"
+
+
+def test_one_that_is_wished_otherwise_is_read_again(
+    cache: ModelCache, loader: Loader, files: list[CheckpointFile]
+) -> None:
+    keep = Keep(limit=2)
+    wishes = [LoadOptions(), LoadOptions(averaged=True), LoadOptions(float8="Enable")]
+    for wish in (*wishes, wishes[-1]):
+        cache.get(files[0], keep, lambda _: None, CancelToken(), wish)
+        get(cache, files[1], keep)
+    assert loader.letters == "abaa"
+    assert loader.options == [wishes[0], LoadOptions(), *wishes[1:]]
+
+
+def test_what_others_keep_is_given_back_before_a_model_is_dropped(
+    tmp_path: Path, loader: Loader, files: list[CheckpointFile]
+) -> None:
+    calls = 0
+
+    def give_back() -> None:
+        nonlocal calls
+        calls += 1
+        loader.free["cpu"] += 1000
+
+    cache = ModelCache(CPU, FLOAT, Flags(data_dir=tmp_path), give_back)
+    loader.free["cpu"] = 1500
+    get_all(cache, files, "a", 10)
+    assert calls == 0  # there is nothing that anybody could have kept
+    get_all(cache, files, "baba", 10)
+    assert (calls, loader.letters) == (1, "ab")
+    get_all(cache, files, "c", 10)
+    assert calls == 1  # the 2500 bytes that are free now are enough
+    loader.free["cpu"] = 100
+    get_all(cache, files, "d", 10)
+    get_all(cache, files, "cba", 10)
+    assert (calls, loader.letters[3]) == (3, "d")
 
 
 def test_a_loaded_checkpoint_outlives_its_file(cache: ModelCache, files: list[CheckpointFile]) -> None:

@@ -47,6 +47,11 @@ def test_half_as_many_blocks(tmp_path: Path, written: list[int]) -> None:
     assert found.depths == TransformerDepths.regular([0, 2, 6], middle=6, num_res_blocks=1)
 
 
+def test_no_middle(tmp_path: Path) -> None:
+    """As KOALA-700M."""
+    assert unet(tmp_path, XL_UNET | {"mid_block_type": None}).depths.middle is None
+
+
 def test_each_level_may_have_its_own_number_of_blocks(tmp_path: Path) -> None:
     found = unet(tmp_path, XL_UNET | {"layers_per_block": [1, 2, 3]})
     assert [len(level) for level in found.depths.down] == [1, 2, 3]
@@ -69,7 +74,6 @@ def test_a_depth_and_a_number_of_heads_for_all(tmp_path: Path) -> None:
         ({"transformer_layers_per_block": [1, [1, 1], 2]}, "reverse_transformer_layers_per_block is missing"),
         ({"reverse_transformer_layers_per_block": [2, 1]}, "not as many transformer depths"),
         ({"reverse_transformer_layers_per_block": [[2, 2], 1, 1]}, "not as many transformer depths"),
-        ({"mid_block_type": None}, "without a middle, as that of KOALA-700M, is not supported yet"),
         ({"transformer_layers_per_block": [1, 0, 2]}, "a level has attention, but transformers of depth 0"),
         (
             {"transformer_layers_per_block": [1, 1, 2], "reverse_transformer_layers_per_block": [2, [1, 0, 1], 1]},

@@ -19,7 +19,7 @@ from modules.loading.convert.unet import unet_modules
 from modules.loading.convert.vae import vae_modules
 from modules.loading.infer import fit_to_weights
 from modules.loading.ldm_config import read_ldm_config
-from tests.loading.pruned_sdxl import KOALA_700M, PRUNED, Pruned, Shapes
+from tests.loading.pruned_sdxl import PRUNED, Pruned, Shapes
 from tests.loading.pruned_sdxl import SDXL as SDXL_ITSELF
 
 SDXL = next(family for family in FAMILIES if family.name == "SDXL")
@@ -70,7 +70,7 @@ def test_sizes_come_from_the_weights_and_not_from_the_configuration() -> None:
     assert told.unet.heads == (8, 8, 8, 8)  # which no shape tells
 
 
-@pytest.mark.parametrize("pruned", [SDXL_ITSELF, *PRUNED, KOALA_700M], ids=lambda pruned: pruned.name)
+@pytest.mark.parametrize("pruned", [SDXL_ITSELF, *PRUNED], ids=lambda pruned: pruned.name)
 def test_the_networks_of_the_tests_have_the_published_size(pruned: Pruned) -> None:
     assert str(sum(map(math.prod, pruned.shapes().values())) / 1e9).startswith(pruned.billions)
 
@@ -78,15 +78,16 @@ def test_the_networks_of_the_tests_have_the_published_size(pruned: Pruned) -> No
 @pytest.mark.parametrize("pruned", [SDXL_ITSELF, *PRUNED], ids=lambda pruned: pruned.name)
 def test_pruned_sdxl(base: ModelArchitecture, vae: Shapes, pruned: Pruned) -> None:
     found = fit_to_weights(replace(base, texts=()), unet=pruned.shapes(), vae=vae, texts=[], source="x").unet
-    assert found.depths == TransformerDepths(down=pruned.down, middle=pruned.middle or 0, up=pruned.up)
+    assert found.depths == TransformerDepths(down=pruned.down, middle=pruned.middle, up=pruned.up)
     assert (found.heads, found.context_dim, found.vector_dim) == ((5, 10, 20), 2048, 2816)
     built = shapes(build_unet(found), unet_modules(found))
     assert built == pruned.shapes()
 
 
-def test_a_network_without_a_middle_is_refused(base: ModelArchitecture, vae: Shapes) -> None:
-    with pytest.raises(ModelFileError, match=r"“x” has a network without a middle, as that of KOALA-700M"):
-        fit_to_weights(replace(base, texts=()), unet=KOALA_700M.shapes(), vae=vae, texts=[], source="x")
+def test_a_network_that_only_lacks_its_middle_is_incomplete(base: ModelArchitecture, vae: Shapes) -> None:
+    rest = {name: shape for name, shape in SDXL_ITSELF.shapes().items() if not name.startswith("middle_block.")}
+    with pytest.raises(ModelFileError, match=r"“x” is incomplete: 'middle_block"):
+        fit_to_weights(replace(base, texts=()), unet=rest, vae=vae, texts=[], source="x")
 
 
 def test_heads_of_the_same_width_grow_with_the_network(base: ModelArchitecture) -> None:

@@ -144,3 +144,23 @@ def test_a_dropped_one_is_freed_though_what_it_said_of_texts_is_kept(
     get(cache, files[1 if why == "another one" else 0])
     assert [network() for network in networks] == [None, None]
     assert kept
+
+
+def test_what_others_keep_is_given_back_before_one_comes_back_where_there_is_no_room(
+    tmp_path: Path, loader: Loader, files: list[CheckpointFile]
+) -> None:
+    calls = 0
+
+    def give_back() -> None:
+        nonlocal calls
+        calls += 1
+
+    cache = ModelCache(GPU, FLOAT, Flags(data_dir=tmp_path), give_back)
+    first, _ = (get(cache, file, Keep(limit=2)) for file in files[:2])
+    loader.free["cuda"] = 12  # three stubs have 12 bytes
+    cache.use(first)
+    assert calls == 0
+    get_all(cache, files, "b", 2)
+    loader.free["cuda"] = 11
+    cache.use(first)
+    assert calls == 1

@@ -35,16 +35,30 @@ class StubModel:
 
 
 class Check:
-    """The check of a batch of pictures of 1×1 px."""
+    """The check of a batch of pictures of 1×1 px.
+
+    Attributes:
+        kept: bytes that adapters keep and give back.
+        given_back: how often they were asked to.
+        notes: what was said.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, available: int, device: str = "cpu") -> None:
         def available_bytes(_device: torch.device) -> int:
-            return available
+            return self._available
 
         monkeypatch.setattr(limits, "available_bytes", available_bytes)
+        self._available = available
+        self.kept = 0
         self.notes: list[str] = []
-        self._context = SimpleNamespace(vae_tiled=False, note=self.notes.append)
+        self.given_back = 0
+        add_ons = SimpleNamespace(give_back=self._give_back)
+        self._context = SimpleNamespace(vae_tiled=False, note=self.notes.append, add_ons=add_ons)
         self._model = StubModel(device)
+
+    def _give_back(self) -> None:
+        self.given_back += 1
+        self._available += self.kept
 
     def __call__(self, batch: int) -> bool:
         """Make the check; return whether autoencoders are to work in tiles."""
@@ -57,6 +71,7 @@ def test_what_fits_is_done_as_usual(monkeypatch: pytest.MonkeyPatch, available: 
     check = Check(monkeypatch, available)
     assert not check(batch)
     assert not check.notes
+    assert not check.given_back
 
 
 @pytest.mark.parametrize(("available", "batch"), [(49, 4), (30, 3)])
@@ -66,6 +81,14 @@ def test_where_only_tiles_fit_they_are_used_and_that_is_said(
     check = Check(monkeypatch, available)
     assert check(batch)
     assert check.notes == ["The VAE worked in tiles because memory was short."]
+
+
+@pytest.mark.parametrize(("available", "batch"), [(40, 1), (40, 5), (10, 1)])
+def test_what_adapters_keep_is_given_back_first(monkeypatch: pytest.MonkeyPatch, available: int, batch: int) -> None:
+    check = Check(monkeypatch, available)
+    check.kept = 50 - available
+    assert not check(batch)
+    assert check.given_back == 1
 
 
 @pytest.mark.parametrize(("available", "batch"), [(29, 1), (49, 5), (100, 11)])

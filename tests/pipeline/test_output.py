@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -16,8 +17,11 @@ from modules.core.parameters import Txt2Img
 from modules.core.paths import resolve_paths
 from modules.core.results import GeneratedImage
 from modules.core.settings import Settings
+from modules.imaging.file_names import FileFacts
 from modules.imaging.metadata import read_parameters
-from modules.pipeline.context import RunContext
+from modules.library.checkpoints import CheckpointFile
+from modules.pipeline.context import Loaded, RunContext
+from modules.pipeline.file_naming import file_facts
 from modules.pipeline.output import (
     Companion,
     Overview,
@@ -32,6 +36,8 @@ TEXT = "a cat\nSteps: 3, Seed: 5"
 LONG = "x" * 40_000  # more than the EXIF block of a JPEG file holds
 REQUEST = Txt2Img(seed=5)
 PICTURE = Image.effect_noise((48, 32), 60).convert("RGB")
+CHECKPOINT = CheckpointFile(path=Path("tiny-sd1.ckpt"), name="tiny-sd1.ckpt", model_name="tiny-sd1", sha256="ab" * 32)
+LOADED = cast("Loaded", SimpleNamespace(file=CHECKPOINT, vae=SimpleNamespace(name="soft.vae.pt")))
 FORMATS = [("png", "PNG"), ("jpg", "JPEG"), ("jpeg", "JPEG"), ("webp", "WEBP"), ("avif", "AVIF")]
 
 
@@ -47,13 +53,20 @@ class RunningJob:
             paths=resolve_paths(Flags(data_dir=data)),
             images=self.images,
             finished=self.images.append,
+            job=SimpleNamespace(created=datetime(2024, 3, 5, 14, 7, 9, tzinfo=UTC)),
             note=self.notes.append,
         )
         self.context = cast("RunContext", known)
 
     def deliver(self, picture: Image.Image = PICTURE, text: str = TEXT, request: Txt2Img = REQUEST) -> None:
         prompts = PromptPair(positive="a cat", negative="")
-        deliver(self.context, request, picture, infotext=text, prompts=prompts, seed=5, subseed=0)
+        deliver(self.context, request, self.facts(picture), infotext=text, prompts=prompts, seed=5, subseed=0)
+
+    def facts(self, picture: Image.Image = PICTURE) -> FileFacts:
+        """What the file of a picture may be named after."""
+        return file_facts(
+            self.context, REQUEST, LOADED, picture=picture, number=0, seed=5, prompt="a <lora:x:1>cat: it's black"
+        )
 
     def files(self) -> dict[str, bytes]:
         """Everything in the data folder by name."""
@@ -111,17 +124,81 @@ def test_webp_may_keep_every_pixel(tmp_path: Path, lossless: bool) -> None:
     assert kept is lossless
 
 
+# Their names
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({}, {"00000-5.png", "00001-5-mask.png", "grid-0000.png"}),
+        (
+            {"save_to_dirs": False},
+            {"00000-5-a cat_ it's black.png", "00001-5-a cat_ it's black-mask.png", "grid-0000.png"},
+        ),
+        (
+            {"samples_filename_pattern": "[seed]-[width]x[height]-[vae_filename]", "grid_extended_filename": True},
+            {"00000-5-48x32-soft.png", "00001-5-48x32-soft-mask.png", "grid-0000-5-48x32-soft.png"},
+        ),
+        (
+            {"samples_filename_pattern": "../[model_name] [model_hash]", "save_images_add_number": False},
+            {".._tiny-sd1 ababababab.png", ".._tiny-sd1 ababababab-mask.png", "grid-0000.png"},
+        ),
+        (
+            {"samples_filename_pattern": "[none]", "save_images_add_number": False},
+            {"00000.png", "mask.png", "grid-0000.png"},
+        ),
+    ],
+)
+def test_names_follow_the_patterns_of_the_settings(tmp_path: Path, settings: dict[str, Any], names: set[str]) -> None:
+    job = RunningJob(tmp_path, grid_only_if_multiple=False, **settings)
+    overview = Overview(job.context, REQUEST)
+    job.deliver()
+    overview.add(PICTURE)
+    deliver_companion(
+        job.context, REQUEST, job.facts(), Companion(picture=PICTURE, name="mask", shown=False, saved=True)
+    )
+    overview.deliver(LOADED)
+    assert set(job.files()) == names
+
+
+def test_folders_follow_the_pattern_of_the_settings_and_stay_below_the_output_folder(tmp_path: Path) -> None:
+    job = RunningJob(
+        tmp_path, directories_filename_pattern="/../[prompt_words]\\[job_timestamp]/", samples_format="jpg"
+    )
+    job.deliver()
+    assert job.images[0].path is not None
+    below = job.images[0].path.relative_to(tmp_path / "outputs" / "txt2img-images")
+    started = datetime(2024, 3, 5, 14, 7, 9, tzinfo=UTC).astimezone()
+    assert below.as_posix() == f"a cat it s black/{started:%Y%m%d%H%M%S}/00000-5.jpg"
+    short = RunningJob(tmp_path / "b", directories_filename_pattern="", directories_max_prompt_words=2)
+    short.deliver()
+    assert short.images[0].path is not None
+    assert short.images[0].path.parent.name == "a cat"
+
+
+@pytest.mark.parametrize(("action", "names"), [("Replace", {"5.png", "5.txt"}), ("Add number suffix", None)])
+def test_files_without_a_number(tmp_path: Path, action: str, names: set[str] | None) -> None:
+    settings = {"save_images_add_number": False, "save_images_replace_action": action, "save_txt": True}
+    job = RunningJob(tmp_path, **settings)
+    job.deliver()
+    job.deliver(text="another text")
+    assert set(job.files()) == (names or {"5.png", "5.txt", "5-1.png", "5-1.txt"})
+    assert job.files()["5.txt"].decode() == ("another text\n" if names else f"{TEXT}\n")
+
+
 # Beside them
 
 
 def test_the_infotext_lies_beside_every_picture_if_the_setting_says_so(tmp_path: Path) -> None:
     job = RunningJob(tmp_path, save_txt=True, enable_pnginfo=False, grid_only_if_multiple=False)
     overview = Overview(job.context, REQUEST)
-    save_unfinished(job.context, REQUEST, PICTURE, "a first pass 日本 \ud800", stem="5-before-highres-fix")
+    save_unfinished(job.context, REQUEST, job.facts(), "a first pass 日本 \ud800", stage="before-highres-fix")
     job.deliver()
     overview.add(PICTURE)
-    deliver_companion(job.context, REQUEST, Companion(picture=PICTURE, name="mask", shown=False, saved=True))
-    overview.deliver()
+    deliver_companion(
+        job.context, REQUEST, job.facts(), Companion(picture=PICTURE, name="mask", shown=False, saved=True)
+    )
+    overview.deliver(LOADED)
     texts = {name: data.decode() for name, data in job.files().items() if name.endswith(".txt")}
     assert texts == {
         "00000-5-before-highres-fix.txt": "a first pass 日本 ?\n",
@@ -202,7 +279,7 @@ def test_masks_are_png_files(tmp_path: Path, shown: bool, saved: bool, files: li
     job = RunningJob(tmp_path, samples_format="jpg")
     job.deliver()
     mask = Image.linear_gradient("L")
-    deliver_companion(job.context, REQUEST, Companion(picture=mask, name="mask", shown=shown, saved=saved))
+    deliver_companion(job.context, REQUEST, job.facts(), Companion(picture=mask, name="mask", shown=shown, saved=saved))
     names = list(job.files())
     assert names == ["00000-5.jpg", *files]
     for image in job.images[1:]:
@@ -217,9 +294,11 @@ def test_masks_are_png_files(tmp_path: Path, shown: bool, saved: bool, files: li
 def test_where_pictures_are_not_saved_nothing_that_belongs_to_them_is(tmp_path: Path, off: dict[str, Any]) -> None:
     request = REQUEST if off else Txt2Img(seed=5, save_images=False)
     job = RunningJob(tmp_path, save_txt=True, target_side_length=1, **off)
-    save_unfinished(job.context, request, PICTURE, TEXT, stem="5-before-highres-fix")
+    save_unfinished(job.context, request, job.facts(), TEXT, stage="before-highres-fix")
     job.deliver(request=request)
-    deliver_companion(job.context, request, Companion(picture=PICTURE, name="mask", shown=True, saved=True))
+    deliver_companion(
+        job.context, request, job.facts(), Companion(picture=PICTURE, name="mask", shown=True, saved=True)
+    )
     assert job.files() == {}
     assert [image.path for image in job.images] == [None, None]
 
@@ -259,7 +338,7 @@ def sheet(job: RunningJob, count: int = 2, request: Txt2Img = REQUEST) -> Overvi
     for _ in range(count):
         job.deliver(request=request)
         overview.add(PICTURE)
-    overview.deliver()
+    overview.deliver(LOADED)
     return overview
 
 
@@ -317,18 +396,20 @@ def test_a_picture_that_cannot_be_saved_is_kept_all_the_same(tmp_path: Path) -> 
     (image,) = job.images
     assert (image.path, read_parameters(image.data)) == (None, TEXT)
     with pytest.raises(OutputError):
-        deliver_companion(job.context, REQUEST, Companion(picture=PICTURE, name="mask", shown=True, saved=True))
+        deliver_companion(
+            job.context, REQUEST, job.facts(), Companion(picture=PICTURE, name="mask", shown=True, saved=True)
+        )
     assert [image.is_mask for image in job.images] == [False, True]
     with pytest.raises(OutputError):
         save_init_picture(job.context, PICTURE, None)
     with pytest.raises(OutputError):
-        save_unfinished(job.context, REQUEST, PICTURE, TEXT, stem="5-before-highres-fix")
+        save_unfinished(job.context, REQUEST, job.facts(), TEXT, stage="before-highres-fix")
 
 
 def test_a_picture_is_reported_before_what_lies_beside_it_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OutputError("The disk is full.")
 
     monkeypatch.setattr("modules.pipeline.output.save_beside", full)

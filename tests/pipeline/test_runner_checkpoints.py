@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from modules.conditioning.embeddings import Embeddings
@@ -28,6 +29,7 @@ from modules.loading import cache
 from modules.loading.build import load_checkpoint
 from modules.loading.cache import Keep, ModelCache
 from modules.pipeline import text_cache
+from modules.pipeline.add_ons import AddOns
 from modules.pipeline.runner import PipelineRunner
 from modules.prompting.schedule import PromptStage
 from modules.sampling.timeline import Timeline
@@ -127,6 +129,27 @@ def test_base_and_checkpoint_of_the_second_pass_are_read_once(fresh: PipelineRun
     for _ in range(2):
         run(fresh, request)
     assert reads.names == [FIRST, SECOND]
+
+
+def test_what_adapters_keep_is_given_back_for_another_checkpoint_that_does_not_fit(
+    data: Path, reads: Reads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_back: list[tuple[str, ...]] = []
+
+    def give_back(_add_ons: AddOns) -> None:
+        given_back.append(tuple(reads.names))
+
+    def available_bytes(_device: torch.device) -> int:
+        return 0
+
+    monkeypatch.setattr(AddOns, "give_back", give_back)
+    runner = new_runner(data)
+    choose(runner, FIRST)
+    choose(runner, SECOND, sd_checkpoints_limit=2)
+    assert not given_back
+    monkeypatch.setattr(cache, "available_bytes", available_bytes)
+    choose(runner, INPAINTING, sd_checkpoints_limit=3)
+    assert given_back == [(FIRST, SECOND)]
 
 
 def test_texts_are_known_as_long_as_their_model_is_in_memory(

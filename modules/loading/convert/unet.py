@@ -26,11 +26,12 @@ def unet_modules(architecture: UNetArchitecture) -> dict[str, str]:
         "class_embedding.linear_2": "label_emb.0.2",
         "conv_in": "input_blocks.0.0",
         **_down(architecture.depths.down),
-        **_resnet("mid_block.resnets.0", "middle_block.0"),
         **_up(architecture.depths.up),
         "conv_norm_out": "out.0",
         "conv_out": "out.2",
     }
+    if architecture.depths.middle is not None:
+        modules |= _resnet("mid_block.resnets.0", "middle_block.0")
     if architecture.depths.middle:
         modules["mid_block.attentions.0"] = "middle_block.1"
         modules |= _resnet("mid_block.resnets.1", "middle_block.2")

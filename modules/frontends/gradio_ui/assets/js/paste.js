@@ -1,12 +1,18 @@
 import { ask, toast } from "./server.js";
 
-let infotext = null;
+const infotexts = {};
 
-/** Called by Gradio when a form is to be filled: the infotext that was dropped, once; null for the one in the prompt. */
-export function pasted() {
-  const given = infotext;
-  infotext = null;
+/** Called by Gradio when a form is to be filled: the infotext that was sent, once; null for the one in the prompt. */
+export function pasted(tab) {
+  const given = infotexts[tab] ?? null;
+  delete infotexts[tab];
   return given;
+}
+
+/** Fill the form of tab `tab` from an infotext. */
+export function sendInfotext(tab, text) {
+  infotexts[tab] = text;
+  document.getElementById(tab === "txt2img" ? "paste" : `${tab}_paste`).click();
 }
 
 function base64Of(file) {
@@ -18,12 +24,11 @@ function base64Of(file) {
   });
 }
 
-async function readPicture(file) {
+async function readPicture(tab, file) {
   try {
     const { info } = await ask("sdapi/v1/png-info", { body: { image: await base64Of(file) } });
     if (info) {
-      infotext = info;
-      document.getElementById("paste").click();
+      sendInfotext(tab, info);
     } else {
       toast(`${file.name} does not say how it was made.`);
     }
@@ -39,7 +44,7 @@ export function takeDroppedPictures(name) {
     const picture = [...(files ?? [])].find((file) => file.type.startsWith("image/"));
     if (event.target.closest?.(prompts) && picture) {
       event.preventDefault();
-      readPicture(picture);
+      readPicture(name, picture);
     }
   };
   document.addEventListener("dragover", (event) => event.target.closest?.(prompts) && event.preventDefault());

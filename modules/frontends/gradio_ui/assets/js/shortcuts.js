@@ -1,24 +1,34 @@
-import { isRunning } from "./txt2img.js";
+import { isRunning } from "./generation.js";
 
 const press = (id) => document.getElementById(id).click();
 
-/** Whether Escape has a meaning of its own there: it closes an open drop-down, or the large picture. */
+/** Return the name of the tab that is seen, if it is one that makes pictures. */
+function tabOf(target) {
+  const inside = target.closest?.("[id^=tab_]") ?? document.querySelector("#tabs > [id^=tab_]:not([style*=none])");
+  const name = inside?.id.replace("tab_", "");
+  return document.getElementById(`${name}_generate`) ? name : null;
+}
+
+/** Whether Escape has a meaning of its own there: it closes an open drop-down, the large picture or a dialog. */
 function closesSomething(target) {
-  return target.getAttribute?.("aria-expanded") === "true" || target.closest?.("#txt2img_gallery");
+  return target.getAttribute?.("aria-expanded") === "true" || target.closest?.("[id$=_gallery], dialog");
 }
 
 function onKey(event) {
-  const inTab = event.target.closest?.("#tab_txt2img");
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && inTab) {
+  const tab = tabOf(event.target);
+  if (!tab) {
+    return;
+  }
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.closest?.(`#tab_${tab}`)) {
     event.preventDefault();
-    if (!isRunning()) {
-      press("txt2img_generate");
+    if (!isRunning(tab)) {
+      press(`${tab}_generate`);
     }
-  } else if (event.key === "Enter" && event.altKey && isRunning()) {
+  } else if (event.key === "Enter" && event.altKey && isRunning(tab)) {
     event.preventDefault();
-    press("txt2img_skip");
-  } else if (event.key === "Escape" && isRunning() && !closesSomething(event.target)) {
-    press("txt2img_interrupt");
+    press(`${tab}_skip`);
+  } else if (event.key === "Escape" && isRunning(tab) && !closesSomething(event.target)) {
+    press(`${tab}_interrupt`);
   }
 }
 

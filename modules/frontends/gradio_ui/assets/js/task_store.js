@@ -2,13 +2,13 @@
  * Which job belongs to which browser tab. A tab keeps its own in `sessionStorage`, which survives a reload; a copy in
  * `localStorage` lets a new tab take over the job of one that was closed. Living tabs say so when asked.
  */
-const OWN = "easel.task";
+const OWN = (tab) => `easel.task.${tab}`;
 const ALL = "easel.tasks";
 const ANSWER_MS = 150;
 const channel = new BroadcastChannel("easel.tasks");
 
 channel.addEventListener("message", ({ data }) => {
-  if (data.whose && data.whose === ownTask()) {
+  if (data.whose && Object.values(sessionStorage).includes(data.whose)) {
     channel.postMessage({ mine: data.whose });
   }
 });
@@ -16,7 +16,7 @@ channel.addEventListener("message", ({ data }) => {
 function unfinished() {
   try {
     const stored = JSON.parse(localStorage.getItem(ALL));
-    return Array.isArray(stored) ? stored : [];
+    return Array.isArray(stored) ? stored.filter((task) => task?.id) : [];
   } catch {
     return [];
   }
@@ -33,31 +33,31 @@ export function newTask() {
   return `task(${Date.now().toString(36)}${word})`;
 }
 
-/** Return the id of the last job that this tab started or took over. */
-export function ownTask() {
-  return sessionStorage.getItem(OWN);
+/** Return the id of the last job that this browser tab started or took over on tab `tab` of the page. */
+export function ownTask(tab) {
+  return sessionStorage.getItem(OWN(tab));
 }
 
-/** Remember `id` as this tab's job. */
-export function keepTask(id) {
-  sessionStorage.setItem(OWN, id);
-  store([...unfinished().filter((other) => other !== id), id]);
+/** Remember `id` as this browser tab's job. */
+export function keepTask(tab, id) {
+  sessionStorage.setItem(OWN(tab), id);
+  store([...unfinished().filter((other) => other.id !== id), { tab, id }]);
 }
 
 /** Note that the outcome of `id` has been shown, so that no other tab takes it over. */
 export function finishTask(id) {
-  store(unfinished().filter((other) => other !== id));
+  store(unfinished().filter((other) => other.id !== id));
 }
 
 /** Whether the outcome of `id` has not been shown yet. */
 export function isUnfinished(id) {
-  return unfinished().includes(id);
+  return unfinished().some((other) => other.id === id);
 }
 
-/** Forget this tab's job. */
-export function dropTask(id) {
+/** Forget this browser tab's job. */
+export function dropTask(tab, id) {
   finishTask(id);
-  sessionStorage.removeItem(OWN);
+  sessionStorage.removeItem(OWN(tab));
 }
 
 function isHeld(id) {
@@ -74,10 +74,10 @@ function isHeld(id) {
   });
 }
 
-/** Return the newest unfinished job that no living tab follows, or null. */
-export async function orphanTask() {
-  for (const id of unfinished().reverse()) {
-    if (!(await isHeld(id))) {
+/** Return the newest unfinished job of tab `tab` of the page that no living browser tab follows, or null. */
+export async function orphanTask(tab) {
+  for (const { tab: of, id } of unfinished().reverse()) {
+    if (of === tab && !(await isHeld(id))) {
       return id;
     }
   }

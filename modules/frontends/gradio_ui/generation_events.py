@@ -1,4 +1,4 @@
-"""What happens when something on the txt2img tab is pressed.
+"""What happens when something on a tab that makes pictures is pressed.
 
 A job takes seconds to hours, and a browser's connection does not always live as long (a phone is locked, a notebook
 sleeps). So no event waits for a job: Generate submits it, the page's script follows it by A1111's `/internal/progress`,
@@ -9,14 +9,15 @@ import contextlib
 import html
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 import gradio as gr
 from gradio.components import Component
 
 from modules.core.errors import EaselError, UnknownName
-from modules.core.parameters import MAX_STEPS
+from modules.core.parameters import MAX_STEPS, Img2Img, Txt2Img
 from modules.frontends.backend import Backend
 from modules.frontends.gradio_ui.components import token_count_html
 from modules.frontends.gradio_ui.events import Listener, on_light, on_queued, unchanged
@@ -24,9 +25,10 @@ from modules.frontends.gradio_ui.form import (
     OVERRIDES,
     SAME_CHECKPOINT,
     TXT2IMG_FIELDS,
-    defaults,
+    Field,
     read_txt2img,
 )
+from modules.frontends.gradio_ui.generation_tab import GenerationTab
 from modules.frontends.gradio_ui.infotext_form import HIRES_SIZE_FIELDS, hires_size_html, txt2img_form_of
 from modules.frontends.gradio_ui.model_defaults import Followers, ModelDefaults, follow, suggestions_html
 from modules.frontends.gradio_ui.outcome import (
@@ -37,7 +39,6 @@ from modules.frontends.gradio_ui.outcome import (
     summary,
     with_bytes,
 )
-from modules.frontends.gradio_ui.txt2img_tab import Txt2ImgTab
 from modules.imaging.override_texts import read_overrides
 from modules.prompting.chunks import count_tokens
 from modules.prompting.styles import Style, StylesFileError, apply_styles, read_styles
@@ -45,24 +46,55 @@ from modules.prompting.tokenizer import shipped_tokenizer
 
 log = logging.getLogger(__name__)
 
-NAMES = tuple(field.name for field in TXT2IMG_FIELDS)
+USUAL_STEPS = 20
+
+_SHAPES: dict[type, tuple[type, ...]] = {
+    str: (str,),
+    bool: (bool,),
+    int: (int, float, type(None)),
+    float: (int, float, type(None)),
+    list: (list,),
+    type(None): (str, type(None)),
+}
+"""What a field may hold in a browser's memory, by the kind of its default. A number may be empty while it is typed."""
 
 Outcome = tuple[Any, Any, Any, Any]
 """New values of gallery, generation info, infotext and log; `unchanged()` for what stays as it is."""
 
 
-class Txt2ImgEvents:
-    """The handlers of one page, for all its visitors; they keep no state of their own."""
+@dataclass(frozen=True, kw_only=True)
+class FormKind:
+    """What one tab's form is.
 
-    def __init__(self, backend: Backend) -> None:
+    Attributes:
+        fields: in the order of the events' inputs.
+        read: makes the request that values by name ask for; raises `EaselError`.
+        of_infotext: returns the values that an infotext means, by name.
+    """
+
+    fields: tuple[Field, ...]
+    read: Callable[[Mapping[str, object]], Txt2Img | Img2Img]
+    of_infotext: Callable[[str, Backend], dict[str, Any]]
+
+
+TXT2IMG = FormKind(fields=TXT2IMG_FIELDS, read=read_txt2img, of_infotext=txt2img_form_of)
+
+
+class GenerationEvents:
+    """The handlers of one tab, for all its visitors; they keep no state of their own."""
+
+    def __init__(self, backend: Backend, kind: FormKind) -> None:
         self._backend = backend
+        self._kind = kind
+        self._names = tuple(field.name for field in kind.fields)
 
     def submit(self, job_id: str, *values: object) -> Outcome:
         """Queue the job that the form asks for, or say what is wrong with it."""
-        form = dict(zip(NAMES, values, strict=True))
+        form = dict(zip(self._names, values, strict=True))
         try:
-            overrides = read_overrides(_texts(form[OVERRIDES.name]))
-            self._backend.jobs.submit(read_txt2img(form), job_id=job_id, overrides=overrides)
+            overrides = read_overrides(texts_of(form[OVERRIDES.name]))
+            request = self._kind.read(form)
+            self._backend.jobs.submit(request, job_id=job_id, overrides=overrides)
         except EaselError as error:
             return refusal(job_id, str(error))
         return unchanged(), unchanged(), unchanged(), ""
@@ -111,11 +143,11 @@ class Txt2ImgEvents:
 
         Args:
             shown: defaults of the checkpoint that is chosen now.
-            memory: see `Txt2ImgTab.memory`; None if nothing was entered yet.
+            memory: see `GenerationTab.memory`; None if nothing was entered yet.
             followed: defaults that the form on the page has followed.
             now: the fields that follow, as they are on the page.
         """
-        form = remembered_form(memory)
+        form = self._remembered_form(memory)
         if form:
             followed = str(form.get("followed", followed))
             now = tuple(form.get(name) for name in Followers._fields)
@@ -126,29 +158,31 @@ class Txt2ImgEvents:
     def _fields(self, values: Mapping[str, Any]) -> list[Any]:
         """Return new values for all fields: those in `values`, and new choices for those that offer what there is."""
         styles, titles = self.style_names(), [file.title for file in self._backend.checkpoints.all()]
-        filled: dict[str, Any] = {name: values.get(name, unchanged()) for name in NAMES}
+        filled: dict[str, Any] = {name: values.get(name, unchanged()) for name in self._names}
         choices = {
             "styles": styles,
             "hr_checkpoint": [SAME_CHECKPOINT, *titles],
             "refiner_checkpoint": titles,
         }
         for name, offered in choices.items():
+            if name not in filled:
+                continue
             given: dict[str, Any] = {"value": values[name]} if name in values else {}
             if name == "styles":
-                given = {each: [style for style in _texts(value) if style in styles] for each, value in given.items()}
+                given = {each: [style for style in texts_of(value) if style in styles] for each, value in given.items()}
             filled[name] = gr.Dropdown(choices=offered, multiselect=name == "styles", **given)
         if OVERRIDES.name in values:
-            texts = _texts(values[OVERRIDES.name])
+            texts = texts_of(values[OVERRIDES.name])
             filled[OVERRIDES.name] = gr.Dropdown(choices=texts, value=texts, multiselect=True)
-        return [filled[name] for name in NAMES]
+        return [filled[name] for name in self._names]
 
     def paste(self, prompt: str | None, job_id: str | None) -> list[Any]:
         """Fill the form from an infotext: the one in the prompt, or if that is empty, that of the last picture."""
         text = (prompt or "").strip() or self._last_infotext(job_id)
         if not text:
             gr.Info("There are no generation parameters yet: put an infotext into the prompt, or make a picture.")
-            return [unchanged() for _ in NAMES]
-        return self._fields(txt2img_form_of(text, self._backend))
+            return [unchanged() for _ in self._names]
+        return self._fields(self._kind.of_infotext(text, self._backend))
 
     def _last_infotext(self, job_id: str | None) -> str:
         try:
@@ -192,9 +226,7 @@ class Txt2ImgEvents:
         form has it, which may be half typed.
         """
         backtrack = self._backend.settings.snapshot().comma_padding_backtrack
-        whole = (
-            steps if isinstance(steps, int) and steps in range(1, MAX_STEPS + 1) else defaults(TXT2IMG_FIELDS)["steps"]
-        )
+        whole = steps if isinstance(steps, int) and steps in range(1, MAX_STEPS + 1) else USUAL_STEPS
         chosen = [style for style in self._styles() if style.name in styles]
 
         def counted(text: str, parts: list[str]) -> str:
@@ -206,85 +238,89 @@ class Txt2ImgEvents:
             counted(negative_prompt, [style.negative_prompt for style in chosen]),
         )
 
-    def connect(self, tab: Txt2ImgTab) -> None:
+    def connect(self, tab: GenerationTab) -> None:
         """Tie the handlers to the tab's components; called inside the page's `gr.Blocks`."""
-        results = [tab.results.gallery, tab.results.generation_info, tab.results.infotext, tab.results.log]
+        buttons, results, own = tab.parts.buttons, tab.results, json.dumps(tab.name)
         on_queued(
-            tab.actions.generate.click,
+            buttons["generate"].click,
             self.submit,
             [tab.task_id, *tab.form()],
-            results,
-            js="(...values) => window.easel.generate(...values)",
+            results.all(),
+            js=f"(...values) => window.easel.generate({own}, ...values)",
         )
-        names = json.dumps([*NAMES, "followed"])
+        names = json.dumps([*self._names, "followed"])
         kept = [*tab.form(), tab.followed]
-        for listener in (tab.actions.generate.click, tab.remember.click):
-            on_light(
-                listener, None, kept, [tab.memory], js=f"(...values) => window.easel.kept('txt2img', {names}, values)"
-            )
-        on_light(tab.fill.click, None, kept, kept, js="(...values) => window.easel.wanted('txt2img', values)")
-        on_queued(tab.restore.click, self.fetch, [tab.task_id], results, js="() => window.easel.currentTask()")
-        on_light(tab.actions.interrupt.click, self.interrupt, [tab.task_id], js="() => window.easel.stopping()")
-        on_light(tab.actions.skip.click, self.skip, [tab.task_id], js="() => window.easel.currentTask()")
-        on_light(tab.results.gallery.select, show_infotext, [tab.results.generation_info], [tab.results.infotext])
+        for name in ("generate", "remember"):
+            js = f"(...values) => window.easel.kept({own}, {names}, values)"
+            on_light(buttons[name].click, None, kept, [tab.memory], js=js)
+        on_light(buttons["fill"].click, None, kept, kept, js=f"(...values) => window.easel.wanted({own}, values)")
+        current = f"() => window.easel.currentTask({own})"
+        on_queued(buttons["restore"].click, self.fetch, [tab.task_id], results.all(), js=current)
+        on_light(buttons["interrupt"].click, self.interrupt, [tab.task_id], js=f"() => window.easel.stopping({own})")
+        on_light(buttons["skip"].click, self.skip, [tab.task_id], js=current)
+        on_light(results.gallery.select, show_infotext, [results.generation_info], [results.infotext])
         self._connect_tools(tab)
-        for listener in (tab.prompts.count_tokens.click, tab.actions.styles.change):
-            self.count_after(tab, listener)
-        _connect_parameters(tab)
+        self._connect_seeds(tab)
 
-    def _connect_tools(self, tab: Txt2ImgTab) -> None:
-        actions, prompts, fields = tab.actions, tab.prompts, tab.parameters
-        both = [prompts.prompt, prompts.negative_prompt]
+    def _connect_tools(self, tab: GenerationTab) -> None:
+        buttons, own = tab.parts.buttons, json.dumps(tab.name)
+        prompts, styled = tab.fields("prompt", "negative_prompt"), tab.fields("prompt", "negative_prompt", "styles")
         pasted = on_queued(
-            actions.paste.click,
+            buttons["paste"].click,
             self.paste,
-            [prompts.prompt, tab.task_id],
+            [prompts[0], tab.task_id],
             tab.form(),
-            js="(prompt) => [window.easel.pasted() ?? prompt, window.easel.currentTask()]",
+            js=f"(prompt) => [window.easel.pasted({own}) ?? prompt, window.easel.currentTask({own})]",
         )
         self.count_after(tab, pasted.then)
-        on_light(actions.clear.click, None, [], both, js="() => ['', '']")
-        on_light(actions.apply_styles.click, self.apply_styles, [*both, actions.styles], [*both, actions.styles])
-        size = [
-            fields.hires.enable,
-            fields.width,
-            fields.height,
-            fields.hires.scale,
-            fields.hires.width,
-            fields.hires.height,
-        ]
-        for field in size:
-            on_light(field.change, self.hires_size, size, [fields.hires.size])
+        on_light(buttons["clear"].click, None, [], prompts, js="() => ['', '']")
+        on_light(buttons["apply_styles"].click, self.apply_styles, styled, styled)
+        for listener in (buttons["count"].click, tab.parts.fields["styles"].change):  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]  # a drop-down
+            self.count_after(tab, cast("Listener", listener))
+        sides = tab.fields("width", "height")
+        swap = "(width, height) => [height, width]"
+        on_light(buttons["swap_sides"].click, None, sides, sides, js=swap)
+        if "hires_size" in tab.parts.texts:
+            size = tab.fields(*HIRES_SIZE_FIELDS)
+            for field in size:
+                changed = cast("Listener", field.change)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  # sliders and a checkbox
+                on_light(changed, self.hires_size, size, [tab.parts.texts["hires_size"]])
 
-    def follow_checkpoint(self, tab: Txt2ImgTab, chosen: Listener, shown: Component) -> None:
+    def _connect_seeds(self, tab: GenerationTab) -> None:
+        buttons, own = tab.parts.buttons, json.dumps(tab.name)
+        for name, which in (("seed", reuse_seed), ("subseed", reuse_subseed)):
+            seed = tab.parts.fields[name]
+            on_light(buttons[f"random_{name}"].click, None, [], [seed], js="() => '-1'")
+            on_light(
+                buttons[f"reuse_{name}"].click,
+                which,
+                [tab.task_id, tab.results.generation_info, seed],
+                [seed],
+                js=f"(_, ...rest) => [String(window.easel.chosenPicture({own})), ...rest]",
+            )
+
+    def follow_checkpoint(self, tab: GenerationTab, chosen: Listener, shown: Component) -> None:
         """When a checkpoint was `chosen`, follow it; `shown` holds its defaults."""
-        outputs = [*tab.followers(), tab.followed, tab.prompts.suggestions]
-        followed = on_light(chosen, self.follow, [shown, tab.followed, *tab.followers()], outputs)
+        followers = tab.fields(*Followers._fields)
+        outputs = [*followers, tab.followed, tab.parts.texts["suggestions"]]
+        followed = on_light(chosen, self.follow, [shown, tab.followed, *followers], outputs)
         self.count_after(tab, followed.then)
 
-    def count_after(self, tab: Txt2ImgTab, listener: Listener) -> None:
+    def count_after(self, tab: GenerationTab, listener: Listener) -> None:
         """Show how many tokens the prompts have whenever `listener` hears of a change."""
-        counted = [tab.prompts.prompt, tab.prompts.negative_prompt, tab.actions.styles, tab.parameters.steps]
+        counted = tab.fields("prompt", "negative_prompt", "styles", "steps")
         on_light(listener, self.count, counted, tab.counters())
 
-
-def _connect_parameters(tab: Txt2ImgTab) -> None:
-    fields = tab.parameters
-    sides = [fields.width, fields.height]
-    on_light(fields.swap_sides.click, None, sides, sides, js="(width, height) => [height, width]")
-    seeds = fields.seeds
-    for random, reuse, seed, which in (
-        (seeds.random_seed, seeds.reuse_seed, seeds.seed, reuse_seed),
-        (seeds.random_subseed, seeds.reuse_subseed, seeds.subseed, reuse_subseed),
-    ):
-        on_light(random.click, None, [], [seed], js="() => '-1'")
-        on_light(
-            reuse.click,
-            which,
-            [tab.task_id, tab.results.generation_info, seed],
-            [seed],
-            js="(_, ...rest) => [String(window.easel.chosenPicture()), ...rest]",
-        )
+    def _remembered_form(self, memory: object) -> dict[str, Any]:
+        """Return what a browser remembers of a form, as far as it can be shown; it may be of another version."""
+        if not isinstance(memory, dict):
+            return {}
+        form = {str(name): value for name, value in cast("dict[object, object]", memory).items()}
+        shown = {name: value for name, value in form.items() if name in self._names}
+        for field in self._kind.fields:
+            if field.name in shown and not isinstance(shown[field.name], _SHAPES[type(field.default)]):
+                return {}
+        return shown | ({"followed": form["followed"]} if "followed" in form else {})
 
 
 def show_infotext(info: str | None, event: gr.SelectData) -> str:
@@ -307,21 +343,8 @@ def _nth(seeds: tuple[int, ...], chosen: str, otherwise: str) -> str:
     return str(seeds[index]) if index < len(seeds) else otherwise
 
 
-def remembered_form(memory: object) -> dict[str, Any]:
-    """Return what a browser remembers of a form, as far as it can be shown; it may be of another version."""
-    if not isinstance(memory, dict):
-        return {}
-    form = {str(name): value for name, value in cast("dict[object, object]", memory).items()}
-    shown = defaults(TXT2IMG_FIELDS) | {name: form[name] for name in NAMES if name in form}
-    try:
-        read_txt2img(shown | {"refiner_checkpoint": shown["refiner_checkpoint"] or "none"})
-        read_overrides(_texts(shown[OVERRIDES.name]))
-    except EaselError:
-        return {}
-    return {name: value for name, value in form.items() if name in (*NAMES, "followed")}
-
-
-def _texts(value: object) -> list[str]:
+def texts_of(value: object) -> list[str]:
+    """Return what a drop-down of several choices holds."""
     return [str(entry) for entry in cast("list[object]", value)] if isinstance(value, list) else []
 
 

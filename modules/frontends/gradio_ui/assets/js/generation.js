@@ -6,18 +6,18 @@ import { dropTask, finishTask, isUnfinished, keepTask, newTask, orphanTask, ownT
 const OUTCOME_MS = 15_000;
 /** For so long Interrupt cannot be pressed, so that a double click on Generate does not hit it. */
 const FRESH_MS = 500;
-let running = false;
+const running = new Set();
 
-const element = (id) => document.getElementById(`txt2img_${id}`);
+const element = (tab, name) => document.getElementById(`${tab}_${name}`);
 
-/** Whether this tab's job is waiting or running. */
-export function isRunning() {
-  return running;
+/** Whether the job of this browser tab on tab `tab` of the page is waiting or running. */
+export function isRunning(tab) {
+  return running.has(tab);
 }
 
 /** A promise that is kept when the page shows the outcome of job `id` (its pictures or its error). */
-function outcome(id) {
-  const log = document.getElementById("html_log_txt2img");
+function outcome(tab, id) {
+  const log = document.getElementById(`html_log_${tab}`);
   return new Promise((resolve) => {
     const look = () => {
       if (log.querySelector("[data-job]")?.dataset.job === id) {
@@ -32,68 +32,68 @@ function outcome(id) {
 }
 
 /** Show job `id` while it waits and runs, and fetch its pictures when it is over. */
-async function attend(id) {
-  running = true;
-  keepTask(id);
-  const view = new LiveView("txt2img");
-  const box = element("generate_box");
+async function attend(tab, id) {
+  running.add(tab);
+  keepTask(tab, id);
+  const view = new LiveView(tab);
+  const box = element(tab, "generate_box");
   const done = new AbortController();
   box.classList.remove("stopping");
   box.classList.add("running", "fresh");
   setTimeout(() => box.classList.remove("fresh"), FRESH_MS);
   view.open();
   // A refused request has its outcome without ever having been a job.
-  const shown = outcome(id).then(() => done.abort());
+  const shown = outcome(tab, id).then(() => done.abort());
   const ending = await follow(id, (status) => view.show(status), done.signal);
   if (ending !== "aborted") {
-    element("restore_progress").click();
+    element(tab, "restore_progress").click();
     await Promise.race([shown, pause(OUTCOME_MS)]);
   }
   finishTask(id);
   view.close();
   box.classList.remove("running");
-  running = false;
+  running.delete(tab);
 }
 
 /** Called by Gradio when Generate is pressed: give the job its id and follow it. */
-export function generate(...values) {
+export function generate(tab, ...values) {
   const id = newTask();
-  attend(id);
+  attend(tab, id);
   return [id, ...values.slice(1)];
 }
 
 /** Called by Gradio when Interrupt or Skip is pressed, and to fetch a finished job's pictures. */
-export function currentTask() {
-  return ownTask();
+export function currentTask(tab) {
+  return ownTask(tab);
 }
 
 /** Show that the wish to stop was heard; the worker notices it at its next step. */
-export function stopping() {
-  element("generate_box").classList.add("stopping");
-  return ownTask();
+export function stopping(tab) {
+  element(tab, "generate_box").classList.add("stopping");
+  return ownTask(tab);
 }
 
 /** Called by Gradio when the seed is to be reused: which picture is chosen in the gallery. */
-export function chosenPicture() {
-  const thumbnails = [...element("gallery").querySelectorAll(".thumbnail-item")];
+export function chosenPicture(tab) {
+  const thumbnails = [...element(tab, "gallery").querySelectorAll(".thumbnail-item")];
   return Math.max(0, thumbnails.findIndex((thumbnail) => thumbnail.classList.contains("selected")));
 }
 
 /** After a (re)load: find the job that this tab, or one that was closed, was waiting for. */
-export async function resume() {
-  const id = ownTask() ?? (await orphanTask());
-  if (!id || running) {
+export async function resume(tab) {
+  const id = ownTask(tab) ?? (await orphanTask(tab));
+  if (!id || isRunning(tab)) {
     return;
   }
   const known = await isKnown(id).catch(() => true);
   if (known) {
-    attend(id);
+    attend(tab, id);
     return;
   }
   if (isUnfinished(id)) {
     // The person waits for it still, and is told that it is gone.
-    element("restore_progress").click();
-    await Promise.race([outcome(id), pause(OUTCOME_MS)]);
+    element(tab, "restore_progress").click();
+    await Promise.race([outcome(tab, id), pause(OUTCOME_MS)]);
   }
-  dropTask(id);
+  dropTask(tab, id);
 }

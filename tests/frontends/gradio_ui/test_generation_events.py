@@ -9,10 +9,11 @@ import pytest
 from modules.frontends.backend import Backend
 from modules.frontends.gradio_ui.events import unchanged
 from modules.frontends.gradio_ui.form import SAME_CHECKPOINT, TXT2IMG_FIELDS, defaults
+from modules.frontends.gradio_ui.generation_events import TXT2IMG, GenerationEvents
 from modules.frontends.gradio_ui.model_defaults import ModelDefaults
-from modules.frontends.gradio_ui.txt2img_events import NAMES, Txt2ImgEvents
 from tests.frontends.gradio_ui.page_server import make_backend
 
+NAMES = tuple(field.name for field in TXT2IMG_FIELDS)
 REAL = ModelDefaults().to_json()
 DEMO = ModelDefaults(width=128, height=128, prompts=("a red circle", "a blue star")).to_json()
 SUBMITTED: dict[str, Any] = {
@@ -40,8 +41,8 @@ def backend(tmp_path: Path) -> Iterator[Backend]:
 
 
 @pytest.fixture
-def events(backend: Backend) -> Txt2ImgEvents:
-    return Txt2ImgEvents(backend)
+def events(backend: Backend) -> GenerationEvents:
+    return GenerationEvents(backend, TXT2IMG)
 
 
 def named(answer: list[Any]) -> dict[str, Any]:
@@ -54,7 +55,7 @@ def memory(followed: str = REAL, **changes: Any) -> dict[str, Any]:
     return SUBMITTED | changes | {"followed": followed}
 
 
-def test_the_form_is_remembered_with_the_styles_that_there_still_are(events: Txt2ImgEvents) -> None:
+def test_the_form_is_remembered_with_the_styles_that_there_still_are(events: GenerationEvents) -> None:
     form = named(events.remembered(REAL, memory(), REAL, "", 512, 512))
     assert form.pop("styles").value == ["Photo"]
     assert (form.pop("followed"), form.pop("suggestions")) == (REAL, "")
@@ -64,20 +65,20 @@ def test_the_form_is_remembered_with_the_styles_that_there_still_are(events: Txt
 
 
 @pytest.mark.parametrize("nothing", [None, [], ["x"] * 13, {"steps": "many"}, {"seed": []}])
-def test_without_a_memory_the_form_stays_as_the_page_was_built(events: Txt2ImgEvents, nothing: Any) -> None:
+def test_without_a_memory_the_form_stays_as_the_page_was_built(events: GenerationEvents, nothing: Any) -> None:
     form = named(events.remembered(DEMO, nothing, DEMO, "a red circle", 128, 128))
     assert set(form) == {"styles", "hr_checkpoint", "refiner_checkpoint", "followed", "suggestions"}
     assert "a blue star" in form["suggestions"]
 
 
-def test_a_page_built_for_another_checkpoint_follows_when_it_is_opened(events: Txt2ImgEvents) -> None:
+def test_a_page_built_for_another_checkpoint_follows_when_it_is_opened(events: GenerationEvents) -> None:
     form = named(events.remembered(DEMO, None, REAL, "", 512, 512))
     assert (form["prompt"], form["width"], form["height"], form["followed"]) == ("a red circle", 128, 128, DEMO)
     form = named(events.remembered(REAL, None, DEMO, "a red circle", 128, 128))
     assert (form["prompt"], form["width"], form["height"], form["suggestions"]) == ("", 512, 512, "")
 
 
-def test_a_remembered_form_follows_the_checkpoint_that_was_chosen_meanwhile(events: Txt2ImgEvents) -> None:
+def test_a_remembered_form_follows_the_checkpoint_that_was_chosen_meanwhile(events: GenerationEvents) -> None:
     now = (DEMO, "a red circle", 128, 128)
     form = named(events.remembered(DEMO, memory(), *now))
     assert (form["prompt"], form["width"], form["height"]) == ("a cat", 128, 128)
@@ -87,14 +88,14 @@ def test_a_remembered_form_follows_the_checkpoint_that_was_chosen_meanwhile(even
     assert (form["prompt"], form["width"], form["height"]) == ("", 512, 512)
 
 
-def test_a_choice_changes_only_what_follows(events: Txt2ImgEvents) -> None:
+def test_a_choice_changes_only_what_follows(events: GenerationEvents) -> None:
     prompt, width, height, followed, suggestions = events.follow(REAL, DEMO, "a blue star", 128, 256)
     assert (prompt, width, height) == ("", unchanged(), unchanged())
     assert (followed, suggestions) == (REAL, "")
     assert events.follow(DEMO, DEMO, "", 128, 128) == [unchanged()] * 5  # a prompt that was emptied stays empty
 
 
-def test_the_longest_form_of_a_prompt_that_changes_is_counted(events: Txt2ImgEvents) -> None:
+def test_the_longest_form_of_a_prompt_that_changes_is_counted(events: GenerationEvents) -> None:
     changing = "a [cat:big old dog:6]"
     long, _ = events.count(changing, "", [], 20)
     short, _ = events.count(changing, "", [], 5)
@@ -110,11 +111,11 @@ Steps: 12, Sampler: Euler a, CFG scale: 5, Seed: 9007199254740993, Size: 640x512
 Variation seed strength: 0.2, Denoising strength: 0.4, Hires upscale: 1.5, Hires upscaler: Latent, Eta: 0.5"""
 
 
-def pasted(events: Txt2ImgEvents, text: str) -> dict[str, Any]:
+def pasted(events: GenerationEvents, text: str) -> dict[str, Any]:
     return {name: value for name, value in zip(NAMES, events.paste(text, ""), strict=True) if value != unchanged()}
 
 
-def test_an_infotext_fills_the_form(events: Txt2ImgEvents) -> None:
+def test_an_infotext_fills_the_form(events: GenerationEvents) -> None:
     form = pasted(events, INFOTEXT)
     assert form.pop("overrides").value == ["Clip skip: 2", "Eta DDIM: 0.5", "Eta: 0.5"]
     assert (form["prompt"], form["negative_prompt"], form["seed"]) == ("a cat", "dog", "9007199254740993")
@@ -125,13 +126,13 @@ def test_an_infotext_fills_the_form(events: Txt2ImgEvents) -> None:
     assert form["hr_sampler"] == "Use same sampler"
 
 
-def test_a_prompt_alone_changes_only_the_prompt(events: Txt2ImgEvents) -> None:
+def test_a_prompt_alone_changes_only_the_prompt(events: GenerationEvents) -> None:
     form = pasted(events, "a cat on a hill")
     assert (form.pop("prompt"), form.pop("negative_prompt")) == ("a cat on a hill", "")
     assert set(form) == {"styles", "hr_checkpoint", "refiner_checkpoint"}  # their choices alone
 
 
-def test_what_an_infotext_says_of_settings_reaches_the_job(events: Txt2ImgEvents, backend: Backend) -> None:
+def test_what_an_infotext_says_of_settings_reaches_the_job(events: GenerationEvents, backend: Backend) -> None:
     form = defaults(TXT2IMG_FIELDS) | {"overrides": pasted(events, INFOTEXT)["overrides"].value}
     events.submit("one", *(form[name] for name in NAMES))
     settings = backend.jobs.state("one").job.settings
@@ -139,11 +140,11 @@ def test_what_an_infotext_says_of_settings_reaches_the_job(events: Txt2ImgEvents
     assert backend.settings.snapshot().CLIP_stop_at_last_layers == 1
 
 
-def test_styles_are_put_into_the_prompts(events: Txt2ImgEvents) -> None:
+def test_styles_are_put_into_the_prompts(events: GenerationEvents) -> None:
     assert events.apply_styles("a cat", "", ["Photo"]) == ("a cat, photo, 35mm", "drawing", [])
 
 
-def test_the_size_of_the_second_pass_is_said(events: Txt2ImgEvents) -> None:
+def test_the_size_of_the_second_pass_is_said(events: GenerationEvents) -> None:
     assert "from <b>512x512</b> to <b>1024x1024</b>" in events.hires_size(True, 512, 512, 2, 0, 0)
     assert "to <b>768x768</b>" in events.hires_size(True, 512, 512, 2, 768, 768)
     assert events.hires_size(False, 512, 512, 2, 0, 0) == ""
