@@ -16,11 +16,14 @@ from modules.frontends.backend import Backend
 from modules.frontends.cli import generate, info, models
 from modules.frontends.cli.arguments import parse_flags
 from modules.jobs.console import show_on_console
+from modules.jobs.journal import FileJournal
+from modules.jobs.recorder import record_history
 from modules.jobs.service import JobService
 from modules.jobs.worker import Runner
 from modules.jobs.workers.local import LocalWorker
 from modules.library.file_report import FileReport
 from modules.library.model_library import ModelLibrary, open_library
+from modules.storage.history import open_history
 from modules.storage.settings_store import SettingsStore
 
 log = logging.getLogger("easel")
@@ -44,9 +47,11 @@ def build_backend(flags: Flags) -> Backend:
 
         return PipelineRunner(flags=flags, paths=paths, library=library)
 
-    jobs = JobService(LocalWorker(make_runner), settings.snapshot)
+    journal = FileJournal(paths.data / "queue.sqlite3")
+    jobs, history = JobService(LocalWorker(make_runner), settings.snapshot, journal), open_history(paths)
     show_on_console(jobs)
-    return Backend(jobs=jobs, settings=settings, library=library, paths=paths, flags=flags)
+    record_history(jobs, history)
+    return Backend(jobs=jobs, settings=settings, library=library, history=history, paths=paths, flags=flags)
 
 
 def configure_logging(level: str) -> None:
@@ -62,20 +67,24 @@ def serve(flags: Flags) -> int:
     from modules.frontends.http_api.server import create_app, serve_app  # noqa: PLC0415  # see above
 
     backend = build_backend(flags)
-    app = create_app(backend)
-    if not flags.nowebui:
-        from modules.frontends.gradio_ui.mount import mount_page  # noqa: PLC0415  # gradio takes two seconds to import
-
-        app = mount_page(app, backend)
 
     def on_ready(url: str) -> None:
         if not flags.nowebui:
             announce(url, flags)
-        warm_up(backend)
+        # Jobs of the last session name the checkpoint that they need.
+        if not restored:
+            warm_up(backend)
         backend.library.start()
         say_misplaced(backend.library)
 
     try:
+        app = create_app(backend)
+        if not flags.nowebui:
+            from modules.frontends.gradio_ui.mount import mount_page  # noqa: PLC0415  # gradio takes two seconds
+
+            app = mount_page(app, backend)
+        # Before the first request: a page that lost its server asks for its job as soon as there is one again.
+        restored = backend.jobs.restore()
         return serve_app(app, flags, on_ready=on_ready, before_stop=backend.jobs.close)
     finally:
         backend.jobs.close()

@@ -43,6 +43,7 @@ class Paths:
         styles_file: `styles.csv`.
         database: the SQLite file, which holds the hashes of model files.
         temporary: the page's copies of the pictures it shows.
+        uploads: pictures that were sent to the page.
     """
 
     data: Path
@@ -58,6 +59,7 @@ class Paths:
     styles_file: Path
     database: Path
     temporary: Path
+    uploads: Path
 
     def output_folder(self, setting: str) -> Path:
         """Return the absolute output folder for a setting's value, which is relative to the data folder."""
@@ -91,6 +93,7 @@ def resolve_paths(flags: Flags) -> Paths:
         styles_file=_given(flags.styles_file, data / "styles.csv"),
         database=data / "easel.sqlite3",
         temporary=data / "tmp" / "page",
+        uploads=data / "tmp" / "uploads",
     )
 
 

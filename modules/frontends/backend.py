@@ -1,4 +1,4 @@
-"""What every front end receives: the five things it needs, and nothing that is looked up by name."""
+"""What every front end receives: the six things it needs, and nothing that is looked up by name."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ from modules.core.paths import Paths
 from modules.jobs.service import JobService
 from modules.library.checkpoints import CheckpointLibrary
 from modules.library.model_library import ModelLibrary
+from modules.storage.history import History
 from modules.storage.settings_store import SettingsStore
 
 
@@ -18,6 +19,7 @@ class Backend:
         jobs: takes requests and tells how they are getting on.
         settings: what the person has chosen, kept in `config.json`.
         library: the model files there are.
+        history: what was made before.
         paths: where things are.
         flags: how the program was started.
     """
@@ -25,6 +27,7 @@ class Backend:
     jobs: JobService
     settings: SettingsStore
     library: ModelLibrary
+    history: History
     paths: Paths
     flags: Flags
 

@@ -22,6 +22,10 @@ class Archive:
     def __init__(self) -> None:
         self._ended: deque[Record] = deque()
 
+    def newest_first(self) -> list[Record]:
+        """Return all of them."""
+        return list(reversed(self._ended))
+
     def add(self, record: Record) -> list[Record]:
         """Take in a job that has just ended; return those that are thereby forgotten."""
         self._ended.append(record)

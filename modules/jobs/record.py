@@ -7,10 +7,12 @@ from dataclasses import replace
 
 from modules.core.events import Cancelled, Finished, ImageReady, JobEvent, ModelLoading, Progress, Started
 from modules.core.job import Job
-from modules.core.parameters import GenerationRequest, Img2Img, Inpaint, Picture, Txt2Img
 from modules.core.results import GeneratedImage, GenerationResult
 from modules.jobs.eta import Eta
 from modules.jobs.log import EventLog
+from modules.jobs.origin import Origin
+from modules.jobs.request_pictures import pictures_of, without_pictures
+from modules.jobs.rest import Rest
 from modules.jobs.state import JobState, advance
 
 
@@ -21,12 +23,26 @@ class Record:
         state: as of the last event.
         log: what was said about the job.
         news: notified at every event; readers of the log wait on it.
+        rest: what the worker is to do of it; all, unless it was cut off before.
+        key: by which the journal knows it, None if it is not kept.
+        put_off: it was stopped because the server ends, and goes on at the next start.
     """
 
-    __slots__ = ("_eta", "_waiters", "log", "news", "state")
+    __slots__ = ("_eta", "_waiters", "key", "log", "news", "put_off", "rest", "state")
 
-    def __init__(self, job: Job, lock: threading.Lock) -> None:
-        self.state = JobState(job=job)
+    def __init__(
+        self,
+        job: Job,
+        lock: threading.Lock,
+        *,
+        origin: Origin = Origin.OTHER,
+        rest: Rest | None = None,
+        key: int | None = None,
+    ) -> None:
+        self.state = JobState(job=job, origin=origin)
+        self.rest = rest or Rest(job=job)
+        self.key = key
+        self.put_off = False
         self.log = EventLog()
         self.news = threading.Condition(lock)
         self._eta = Eta()
@@ -82,7 +98,7 @@ class Record:
     def picture_bytes(self) -> int:
         """Return how much memory the job's pictures take, and those that its request brought along."""
         made = sum(len(image.data) for image in self.state.images)
-        return made + sum(len(picture.data) for picture in _pictures(self.state.job.request))
+        return made + sum(len(picture.data) for picture in pictures_of(self.state.job.request))
 
     def forget_picture_bytes(self) -> None:
         """Free the pictures' bytes. Saved ones keep their `path`; ones that were never saved are forgotten.
@@ -92,7 +108,7 @@ class Record:
         job = self.state.job
         self.state = replace(
             self.state,
-            job=replace(job, request=_request_without_bytes(job.request)),
+            job=replace(job, request=without_pictures(job.request)),
             images=_without_bytes(self.state.images),
             result=_result_without_bytes(self.state.result) if self.state.result else None,
         )
@@ -109,31 +125,6 @@ class Record:
 def _resolve(future: asyncio.Future[JobState], state: JobState) -> None:
     if not future.done():
         future.set_result(state)
-
-
-def _pictures(request: GenerationRequest) -> tuple[Picture, ...]:
-    """Return the pictures that a request brings along."""
-    match request:
-        case Img2Img(inpaint=Inpaint(mask=mask)):
-            return (*request.images, mask)
-        case Img2Img():
-            return request.images
-        case Txt2Img(first_pass=Picture() as first):
-            return (first,)
-        case _:
-            return ()
-
-
-def _request_without_bytes(request: GenerationRequest) -> GenerationRequest:
-    empty = Picture.model_construct(data=b"")
-    match request:
-        case Img2Img():
-            inpaint = request.inpaint and request.inpaint.model_copy(update={"mask": empty})
-            return request.model_copy(update={"images": (empty,) * len(request.images), "inpaint": inpaint})
-        case Txt2Img(first_pass=Picture()):
-            return request.model_copy(update={"first_pass": empty})
-        case _:
-            return request
 
 
 def _without_bytes(images: tuple[GeneratedImage, ...]) -> tuple[GeneratedImage, ...]:

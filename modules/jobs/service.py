@@ -7,32 +7,40 @@ import logging
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from modules.core.capabilities import Capabilities
-from modules.core.errors import UnknownName
-from modules.core.events import Cancelled, Failed, JobEvent, Queued, TerminalEvent
+from modules.core.errors import EaselError, InvalidRequest, UnknownName
+from modules.core.events import Cancelled, Failed, Finished, ImageReady, JobEvent, Queued, TerminalEvent
 from modules.core.job import Job
 from modules.core.parameters import GenerationRequest
+from modules.core.results import GenerationResult
 from modules.core.settings import Settings, with_changes
 from modules.jobs.archive import Archive
-from modules.jobs.errors import JobIdInUse, QueueFull, ServerStopping
+from modules.jobs.errors import JobIdInUse, ServerStopping
+from modules.jobs.journal import Journal, KeptJob, NoJournal
+from modules.jobs.origin import Origin
 from modules.jobs.prepare import checked_job_id, new_job_id, with_drawn_seeds
 from modules.jobs.record import Record
+from modules.jobs.request_pictures import lacks_pictures
+from modules.jobs.rest import rest_of
 from modules.jobs.state import JobState
+from modules.jobs.waiting import Step, WaitingLine
 from modules.jobs.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-MAX_WAITING = 1000
-MAX_WAITING_PICTURE_BYTES = 2**30
-"""Of the pictures that waiting jobs brought along; one job alone may bring more."""
-
 CLOSE_SECONDS = 5.0
+MAX_BEGUN = 2
+"""How often a job is begun that ends together with the server."""
+
+CRASHED = (
+    "The server ended twice while it made this, so it was not begun a third time. Finished pictures are kept; try "
+    "again with a smaller size or fewer pictures at a time."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +57,19 @@ class JobService:
     Args:
         worker: runs the jobs, one at a time.
         settings_snapshot: returns the settings of this moment; they are frozen into each job.
+        journal: keeps the jobs of pages for the next start of the server.
     """
 
-    def __init__(self, worker: Worker, settings_snapshot: Callable[[], Settings]) -> None:
+    def __init__(
+        self, worker: Worker, settings_snapshot: Callable[[], Settings], journal: Journal | None = None
+    ) -> None:
         self._worker = worker
         self._settings_snapshot = settings_snapshot
+        self._journal = journal or NoJournal()
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
         self._records: dict[str, Record] = {}
-        self._waiting: deque[Record] = deque()
+        self._waiting = WaitingLine()
         self._running: Record | None = None
         self._archive = Archive()
         self._listeners: list[queue.SimpleQueue[JobEvent | None]] = []
@@ -66,7 +78,12 @@ class JobService:
         self._thread.start()
 
     def submit(
-        self, request: GenerationRequest, *, job_id: str | None = None, overrides: dict[str, Any] | None = None
+        self,
+        request: GenerationRequest,
+        *,
+        job_id: str | None = None,
+        overrides: dict[str, Any] | None = None,
+        origin: Origin = Origin.OTHER,
     ) -> JobHandle:
         """Queue a request.
 
@@ -74,6 +91,7 @@ class JobService:
             request: seeds of −1 are drawn here.
             job_id: chosen by the client, as A1111's `force_task_id`; one that a finished job had may be used again.
             overrides: settings that differ for this job only.
+            origin: who asks. Jobs of a page are kept when the server ends, and made when it is started again.
 
         Raises:
             InvalidRequest: an override or the id does not fit.
@@ -87,14 +105,54 @@ class JobService:
             settings=with_changes(self._settings_snapshot(), overrides or {}),
             created=datetime.now(tz=UTC).astimezone(),
         )
+        return self._queue(job, origin)
+
+    def retry(self, job_id: str) -> JobHandle:
+        """Queue a job that has ended once more, with its seeds and settings, under a new id.
+
+        Raises:
+            UnknownName: there is no such job, or it ended so long ago that it was forgotten.
+            InvalidRequest: it has not ended, or the pictures it brought along were let go of.
+            QueueFull: too many jobs wait, or their pictures take too much memory.
+            ServerStopping: the server is shutting down.
+        """
+        state = self.state(job_id)
+        request = state.job.request
+        if not state.ended:
+            raise InvalidRequest("This job has not ended, so it cannot be made once more.")
+        if lacks_pictures(request):
+            raise InvalidRequest("The pictures of this job are no longer in memory. Submit them once more.")
+        now = datetime.now(tz=UTC).astimezone()
+        return self._queue(replace(state.job, id=new_job_id(request), created=now), state.origin)
+
+    def move(self, job_id: str, step: Step) -> None:
+        """Serve a waiting job sooner or later.
+
+        Raises:
+            UnknownName: there is no such job.
+            InvalidRequest: it does not wait any more.
+        """
         with self._lock:
-            record = Record(job, self._lock)
-            self._make_room(record)
-            self._records[job.id] = record
-            self._waiting.append(record)
-            self._publish(record, Queued(job_id=job.id, ahead=self._ahead(len(self._waiting) - 1)))
+            self._waiting.move(self._record(job_id), step)
+            self._tell_places()
+            self._journal.ordered([record.key for record in self._waiting if record.key is not None])
+
+    def restore(self) -> int:
+        """Queue what an earlier server left, before all that waits; return how many jobs that is.
+
+        A job that was cut off goes on with its first unfinished batch. One that was begun `MAX_BEGUN` times is not
+        begun again, and fails with a sentence that says so.
+        """
+        left = self._journal.left()
+        with self._lock:
+            left = [kept for kept in left if kept.job.id not in self._records and not self._closed]
+            queued = [record for kept in left if not (record := self._restored(kept)).state.ended]
+            self._waiting.add_before_all(queued)
+            self._tell_places()
             self._work.notify()
-        return JobHandle(job_id=job.id, job=job)
+        if queued:
+            logger.info("%d jobs of the last session are made now.", len(queued))
+        return len(queued)
 
     def state(self, job_id: str) -> JobState:
         """Return how the job stands.
@@ -114,6 +172,11 @@ class JobService:
         """Return the waiting jobs, the next one first."""
         with self._lock:
             return tuple(record.state for record in self._waiting)
+
+    def ended(self) -> tuple[JobState, ...]:
+        """Return the jobs that ended last, the newest first."""
+        with self._lock:
+            return tuple(record.state for record in self._archive.newest_first())
 
     def interrupt(self) -> None:
         """Stop the running job within one step; it ends as `Cancelled` with the pictures finished so far."""
@@ -198,15 +261,18 @@ class JobService:
     def close(self) -> None:
         """Cancel what waits, interrupt what runs and close the worker; takes at most about `CLOSE_SECONDS`.
 
-        May be called again.
+        Jobs that are kept go on at the next start. May be called again.
         """
         with self._lock:
             self._closed = True
             while self._waiting:
-                record = self._waiting.popleft()
+                record = self._waiting.take()
+                record.put_off = True
                 self._end(record, Cancelled(job_id=record.id))
             running = self._running
             if running:
+                # one that a person has stopped does not go on
+                running.put_off = not running.state.interrupted
                 running.request_interrupt()
             self._work.notify_all()
         if running:
@@ -220,6 +286,39 @@ class JobService:
                 listener.put(None)
         if not self._thread.is_alive():
             self._worker.close()
+        self._journal.close()
+
+    def _queue(self, job: Job, origin: Origin) -> JobHandle:
+        """Put a job behind the others."""
+        # Written down without the lock, so that a slow disk holds up nobody else.
+        key = self._journal.keep(job) if origin is Origin.PAGE else None
+        record = Record(job, self._lock, origin=origin, key=key)
+        try:
+            with self._lock:
+                self._make_room(record)
+                self._records[job.id] = record
+                self._waiting.add(record)
+                self._publish(record, Queued(job_id=job.id, ahead=self._ahead(len(self._waiting) - 1)))
+                self._work.notify()
+        except EaselError:
+            if key is not None:
+                self._journal.ended(key)
+            raise
+        return JobHandle(job_id=job.id, job=job)
+
+    def _restored(self, kept: KeptJob) -> Record:
+        """Make a record of a job that an earlier server left; it has ended if nothing is to be done for it."""
+        rest = rest_of(kept.job, kept.saved)
+        record = Record(kept.job, self._lock, origin=Origin.PAGE, rest=rest, key=kept.key)
+        self._records[record.id] = record
+        for image in rest.done:
+            self._publish(record, ImageReady(job_id=record.id, image=image))
+        if rest.job is None:
+            self._end(record, Finished(job_id=record.id, result=GenerationResult(images=rest.done)))
+        elif kept.begun >= MAX_BEGUN:
+            logger.warning("Job %s: %s", record.id, CRASHED)
+            self._end(record, Failed(job_id=record.id, error="ServerCrash", message=CRASHED))
+        return record
 
     def _serve(self) -> None:
         """Run what waits, one job after the other, in the queue's own thread."""
@@ -243,11 +342,13 @@ class JobService:
                 self._work.wait()
             if self._closed:
                 return None
-            self._running = self._waiting.popleft()
+            self._running = self._waiting.take()
             return self._running
 
     def _run(self, record: Record) -> None:
-        events = self._worker.run(record.state.job)
+        if record.key is not None:
+            self._journal.begun(record.key)
+        events = self._worker.run(record.rest.job or record.state.job)
         with self._lock:
             interrupted, skipping = record.state.interrupted, record.state.skipping
         # asked for while the worker did not know the job yet
@@ -258,19 +359,30 @@ class JobService:
         for event in events:
             with self._lock:
                 if isinstance(event, TerminalEvent):
-                    self._end(record, event)
+                    self._end(record, record.rest.complete(event))
                 else:
                     self._publish(record, event)
+                    if isinstance(event, ImageReady) and record.key is not None:
+                        self._journal.saved(record.key, event.image)
 
     def _end(self, record: Record, event: TerminalEvent) -> None:
         """Note the job's last event, archive the job and tell those behind it, unless that was done before."""
         if record.state.ended:
             return
+        goes_on = record.put_off and isinstance(event, Cancelled)
+        if record.key is not None and not goes_on:
+            self._journal.ended(record.key)
         if record is self._running:
             self._running = None
+            if record.key is not None and goes_on:
+                self._journal.put_off(record.key)
         self._publish(record, event)
         for forgotten in self._archive.add(record):
             del self._records[forgotten.id]
+        self._tell_places()
+
+    def _tell_places(self) -> None:
+        """Tell the waiting jobs how many are before them, where that has changed."""
         for index, waiting in enumerate(self._waiting):
             if waiting.state.ahead != self._ahead(index):
                 self._publish(waiting, Queued(job_id=waiting.id, ahead=self._ahead(index)))
@@ -290,24 +402,13 @@ class JobService:
         """Check that a job can be queued; forget an ended one of its name."""
         if self._closed:
             raise ServerStopping("The server is shutting down and takes no more jobs.")
-        if len(self._waiting) >= MAX_WAITING:
-            raise QueueFull(f"{MAX_WAITING} jobs wait already. Try again when some of them are done.")
-        self._check_picture_bytes(record.picture_bytes())
+        self._waiting.check_room(record.picture_bytes())
         known = self._records.get(record.id)
         if known is None:
             return
         if not known.state.ended:
             raise JobIdInUse(f"Job “{record.id}” has not ended yet. Choose another id, or wait for it.")
         self._archive.remove(known)
-
-    def _check_picture_bytes(self, brought: int) -> None:
-        """Check that the pictures of the waiting jobs leave room for those that one more brings along."""
-        held = sum(waiting.picture_bytes() for waiting in self._waiting)
-        if brought and self._waiting and held + brought > MAX_WAITING_PICTURE_BYTES:
-            raise QueueFull(
-                f"The {len(self._waiting)} jobs that wait hold {held // 2**20} MiB of pictures, and "
-                f"{MAX_WAITING_PICTURE_BYTES // 2**20} MiB is the limit. Try again when some of them are done."
-            )
 
     def _record(self, job_id: str) -> Record:
         record = self._records.get(job_id)

@@ -18,6 +18,7 @@ from modules.core.events import (
 )
 from modules.core.job import Job
 from modules.core.results import GeneratedImage, GenerationResult
+from modules.jobs.origin import Origin
 
 
 class JobStatus(StrEnum):
@@ -51,6 +52,7 @@ class JobState:
 
     Attributes:
         job: the request, the settings it is run with, and when it was submitted.
+        origin: who has submitted it.
         status: where it is on its way.
         ahead: jobs that are served before it, while it waits.
         stage: what the worker is doing, in words for people ("Sampling"); empty while it waits and after the end.
@@ -71,6 +73,7 @@ class JobState:
     """
 
     job: Job
+    origin: Origin = Origin.OTHER
     status: JobStatus = JobStatus.QUEUED
     ahead: int = 0
     stage: str = ""

@@ -1,10 +1,10 @@
-"""The one SQLite file of the data folder: opening, migrating, and surviving a damaged one."""
+"""The SQLite files of the data folder: opening, migrating, and surviving a damaged one."""
 
 import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from sqlalchemy import URL, Column, Connection, Engine, Integer, MetaData, Table, Text, create_engine, event
@@ -43,8 +43,9 @@ MODEL_FILES = Table(
     Column("tensors_sha256", Text, nullable=False),
 )
 
-# `PRAGMA user_version` counts how many of these a file has been given. Only ever append, and only add to the schema, so
-# that an older version of the program can go on using the file.
+# The steps by which the file of models came to its present form. `PRAGMA user_version` counts how many of its steps a
+# file has been given. Only ever append, and only add to the schema, so that an older version of the program can go on
+# using the file.
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE file_hashes (
@@ -73,18 +74,23 @@ MIGRATIONS: tuple[str, ...] = (
 )
 
 
-def open_database(path: Path) -> Engine:
+def open_database(path: Path, migrations: Sequence[str] | None = None) -> Engine:
     """Return an engine for the database at `path`, made and migrated where needed.
 
     A damaged file is set aside as `<name>.corrupt-<time>`, an empty one takes its place, and the log says so.
 
+    Args:
+        path: the file.
+        migrations: the statements that make its schema, in their order; None for `MIGRATIONS`.
+
     Raises:
         OutputError: the file cannot be read or written.
     """
+    steps = MIGRATIONS if migrations is None else migrations
     with reporting_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            return _prepared(path)
+            return _prepared(path, steps)
         except DatabaseError as error:
             if not _is_damage(error):
                 raise
@@ -93,7 +99,7 @@ def open_database(path: Path) -> Engine:
             with contextlib.suppress(FileNotFoundError):
                 path.with_name(path.name + journal).rename(kept.with_name(kept.name + journal))
         log.warning("The database %s is damaged. It was kept as %s, and a new one begun.", path, kept.name)
-        return _prepared(path)
+        return _prepared(path, steps)
 
 
 @contextlib.contextmanager
@@ -113,14 +119,14 @@ def reporting_errors(path: Path) -> Generator[None]:
         ) from error
 
 
-def _prepared(path: Path) -> Engine:
+def _prepared(path: Path, migrations: Sequence[str]) -> Engine:
     engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_TIMEOUT})
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
     try:
         with engine.begin() as connection:
             _check(connection)
-            _migrate(connection)
+            _migrate(connection, migrations)
     except DatabaseError:
         engine.dispose()
         raise
@@ -151,7 +157,7 @@ def _begin(connection: Connection) -> None:
 
 
 def _check(connection: Connection) -> None:
-    """Read the whole (small) file once, so that damage shows now and not in the middle of a job."""
+    """Read the whole file once, so that damage shows now and not in the middle of a job."""
     answer = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
     if answer != "ok":
         damage = sqlite3.DatabaseError(answer)
@@ -159,9 +165,9 @@ def _check(connection: Connection) -> None:
         raise DatabaseError("PRAGMA quick_check", None, damage)
 
 
-def _migrate(connection: Connection) -> None:
+def _migrate(connection: Connection, migrations: Sequence[str]) -> None:
     version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-    for number, statement in enumerate(MIGRATIONS[version:], start=version + 1):
+    for number, statement in enumerate(migrations[version:], start=version + 1):
         connection.exec_driver_sql(statement)
         connection.exec_driver_sql(f"PRAGMA user_version = {number}")
 

@@ -5,7 +5,8 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from random import Random
 
 from PIL import Image, ImageDraw, ImageFilter
@@ -18,6 +19,7 @@ from modules.core.events import Finished, ImageReady, JobEvent, ModelLoading, Pr
 from modules.core.job import Job
 from modules.core.parameters import Generation, Img2Img, LoadCheckpoint, Txt2Img
 from modules.core.results import GeneratedImage, GenerationResult
+from modules.imaging.save import save_picture
 from modules.jobs.workers.local import LocalWorker
 
 Emit = Callable[[JobEvent], None]
@@ -53,10 +55,12 @@ class FakeRunner:
     Attributes:
         step_seconds: how long a sampling step takes.
         gate: holds jobs back half-way, and checkpoints while they load.
+        folder: where pictures are saved; None to save none.
     """
 
     step_seconds: float = 0.02
     gate: Gate = field(default_factory=Gate)
+    folder: Path | None = None
 
     def describe(self) -> Capabilities:
         """See `Runner.describe`."""
@@ -91,10 +95,16 @@ class FakeRunner:
             except Skipped:
                 continue
             for number in range(batch * request.batch_size, (batch + 1) * request.batch_size):
-                images.append(picture(request, number))
+                images.append(self._saved(picture(request, number)))
                 emit(ImageReady(job_id=job.id, image=images[-1]))
         seconds = time.monotonic() - began
         emit(Finished(job_id=job.id, result=GenerationResult(images=tuple(images), seconds=seconds)))
+
+    def _saved(self, image: GeneratedImage) -> GeneratedImage:
+        if self.folder is None:
+            return image
+        path = save_picture(image.data, self.folder, stem=str(image.seed), suffix=".png")
+        return replace(image, path=path)
 
     def _steps(self, job: Job, request: Generation, batch: int, emit: Emit, token: CancelToken) -> None:
         final = landscape(request.seed + batch, 128, 128 * request.height // request.width)
@@ -122,9 +132,9 @@ class FakeRunner:
                 self.gate.pass_through(token)
 
 
-def fake_worker(*, step_seconds: float = 0.02, gate: Gate | None = None) -> LocalWorker:
+def fake_worker(*, step_seconds: float = 0.02, gate: Gate | None = None, folder: Path | None = None) -> LocalWorker:
     """Return a worker that paints."""
-    runner = FakeRunner(step_seconds=step_seconds, gate=gate or Gate())
+    runner = FakeRunner(step_seconds=step_seconds, gate=gate or Gate(), folder=folder)
     return LocalWorker(lambda: runner)
 
 

@@ -12,7 +12,7 @@ from modules.core.events import Cancelled, Failed, Finished, ImageReady, JobEven
 from modules.core.job import Job
 from modules.core.parameters import HiresFix, Img2Img, Inpaint, LoadCheckpoint, Picture, Txt2Img
 from modules.core.settings import Settings
-from modules.jobs import archive, service
+from modules.jobs import archive, service, waiting
 from modules.jobs.errors import JobIdInUse, QueueFull, ServerStopping
 from modules.jobs.service import JobService
 from modules.jobs.state import JobState, JobStatus
@@ -295,7 +295,7 @@ def test_closing_does_not_wait_for_a_worker_that_is_stuck(
 
 
 def test_the_queue_has_a_bound(jobs: JobService, monkeypatch: pytest.MonkeyPatch, until: Until) -> None:
-    monkeypatch.setattr(service, "MAX_WAITING", 2)
+    monkeypatch.setattr(waiting, "MAX_WAITING", 2)
     jobs.submit(Txt2Img())
     until(lambda: not jobs.pending())
     jobs.submit(Txt2Img())
@@ -305,7 +305,7 @@ def test_the_queue_has_a_bound(jobs: JobService, monkeypatch: pytest.MonkeyPatch
 
 
 def test_pictures_that_wait_have_a_bound(jobs: JobService, monkeypatch: pytest.MonkeyPatch, until: Until) -> None:
-    monkeypatch.setattr(service, "MAX_WAITING_PICTURE_BYTES", 100)
+    monkeypatch.setattr(waiting, "MAX_WAITING_PICTURE_BYTES", 100)
 
     def edit(size: int, mask: int = 0) -> Img2Img:
         inpaint = Inpaint(mask=Picture(data=bytes(mask))) if mask else None

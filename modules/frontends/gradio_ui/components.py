@@ -82,3 +82,13 @@ def footer_html() -> str:
         '<a href="docs" target="_blank" rel="noopener">API</a>'
         '<button type="button" data-action="toggle-theme">Light / dark</button>'
     )
+
+
+def image_buttons_html(tab: str) -> str:
+    """Return the buttons below the pictures of the tab called `tab`."""
+    targets = (("img2img", "img2img"), ("inpaint", "inpaint"))
+    buttons = "".join(
+        f'<button type="button" id="{tab}_send_to_{mode}" data-send="{mode}">Send to {label}</button>'
+        for mode, label in targets
+    )
+    return f'<div class="image-buttons">{buttons}</div>'

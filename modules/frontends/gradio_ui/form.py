@@ -1,19 +1,23 @@
 """From what was typed into a tab to a request, or to a sentence that says what is wrong with it."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from modules.core.errors import InvalidRequest
-from modules.core.parameters import HiresFix, Refiner, Txt2Img
+from modules.core.parameters import HiresFix, Img2Img, Picture, Refiner, ResizeMode, SoftInpainting, Txt2Img
+from modules.imaging.picture_size import picture_size
 
 SAME_CHECKPOINT = "Use same checkpoint"
 SAME_SAMPLER = "Use same sampler"
 SAME_SCHEDULER = "Use same scheduler"
 SAME = frozenset({SAME_CHECKPOINT, SAME_SAMPLER, SAME_SCHEDULER})
 """Choices that stand for a field left out."""
+
+
+MAX_SCALE = 16
 
 
 class Field(NamedTuple):
@@ -86,6 +90,83 @@ OVERRIDES = Field("overrides", "Override settings", [], ())
 TXT2IMG_FIELDS: tuple[Field, ...] = (*PROMPTS, *SAMPLING, *SIZES, *SEEDS, *HIRES, *REFINER, OVERRIDES)
 """Of the txt2img tab, in the order of the events' inputs."""
 
+RESIZE_MODES: dict[str, ResizeMode] = {
+    "Just resize": "just resize",
+    "Crop and resize": "crop and resize",
+    "Resize and fill": "resize and fill",
+    "Just resize (latent upscale)": "latent upscale",
+}
+"""A1111's words, and what a request calls them."""
+
+RESIZE_TO, RESIZE_BY = "Resize to", "Resize by"
+MASKED, NOT_MASKED = "Inpaint masked", "Inpaint not masked"
+WHOLE, ONLY_MASKED = "Whole picture", "Only masked"
+CONTENTS = ("fill", "original", "latent noise", "latent nothing")
+IMG2IMG_MODES = ("img2img", "sketch", "inpaint", "inpaint_sketch", "inpaint_upload")
+
+_SOFT = SoftInpainting()
+PICTURES = (
+    Field("mode", "Mode", IMG2IMG_MODES[0], ()),
+    Field("image", "Image", "", ()),
+    Field("mask", "Mask", "", ()),
+)
+FROM_PICTURE = (
+    Field("resize_mode", "Resize mode", "Just resize", ()),
+    Field("size_mode", "Size", RESIZE_TO, ()),
+    Field("scale", "Scale", 1.0, ()),
+    Field("denoising_strength", "Denoising strength", 0.75, ("denoising_strength",)),
+)
+INPAINT = (
+    Field("mask_blur", "Mask blur", 4, ("inpaint", "blur_x")),
+    Field("mask_mode", "Mask mode", MASKED, ()),
+    Field("masked_content", "Masked content", "original", ("inpaint", "content")),
+    Field("inpaint_area", "Inpaint area", WHOLE, ()),
+    Field("padding", "Only masked padding, pixels", 32, ("inpaint", "padding")),
+    Field("soft", "Soft inpainting", False, ()),
+    Field("soft_schedule_bias", "Schedule bias", _SOFT.schedule_bias, ("inpaint", "soft", "schedule_bias"), "soft"),
+    Field(
+        "soft_preservation",
+        "Preservation strength",
+        _SOFT.preservation_strength,
+        ("inpaint", "soft", "preservation_strength"),
+        "soft",
+    ),
+    Field(
+        "soft_contrast",
+        "Transition contrast boost",
+        _SOFT.transition_contrast_boost,
+        ("inpaint", "soft", "transition_contrast_boost"),
+        "soft",
+    ),
+    Field("soft_mask", "Mask influence", _SOFT.mask_influence, ("inpaint", "soft", "mask_influence"), "soft"),
+    Field(
+        "soft_threshold",
+        "Difference threshold",
+        _SOFT.difference_threshold,
+        ("inpaint", "soft", "difference_threshold"),
+        "soft",
+    ),
+    Field(
+        "soft_difference",
+        "Difference contrast",
+        _SOFT.difference_contrast,
+        ("inpaint", "soft", "difference_contrast"),
+        "soft",
+    ),
+)
+IMG2IMG_FIELDS: tuple[Field, ...] = (
+    *PROMPTS,
+    *PICTURES,
+    *SAMPLING,
+    *FROM_PICTURE,
+    *SIZES,
+    *SEEDS,
+    *INPAINT,
+    *REFINER,
+    OVERRIDES,
+)
+"""Of the img2img tab, in the order of the events' inputs."""
+
 _SEEDS = frozenset({"seed", "subseed"})
 
 
@@ -99,6 +180,46 @@ def read_txt2img(values: Mapping[str, object]) -> Txt2Img:
     request = assemble(TXT2IMG_FIELDS, values)
     with named_errors(TXT2IMG_FIELDS):
         return Txt2Img.model_validate(request)
+
+
+def read_img2img(values: Mapping[str, object], picture: Callable[[str], bytes]) -> Img2Img:
+    """Return the request that the img2img form's `values` ask for.
+
+    Args:
+        values: by name.
+        picture: returns the file that was sent under an id; raises `UnknownName`.
+
+    Raises:
+        InvalidRequest: a value does not fit; the message names the field as the page does.
+        UnknownName: there is no such sampler or schedule type, or a picture is not there any more.
+    """
+    image, mask = str(values.get("image") or ""), str(values.get("mask") or "")
+    if not image:
+        raise InvalidRequest("There is no picture to begin with: choose one, or drop it on the frame.")
+    request = assemble(IMG2IMG_FIELDS, values)
+    inpaint = request.pop("inpaint")
+    data = picture(image)
+    if "inpaint" in str(values["mode"]):
+        if not mask:
+            raise InvalidRequest("Nothing is masked: paint over what shall be made anew.")
+        request["inpaint"] = inpaint | {
+            "mask": Picture(data=picture(mask)),
+            "blur_y": inpaint["blur_x"],
+            "invert": values["mask_mode"] == NOT_MASKED,
+            "only_masked": values["inpaint_area"] == ONLY_MASKED,
+        }
+    if values["size_mode"] == RESIZE_BY:
+        request |= _scaled(data, values["scale"])
+    resize_mode = RESIZE_MODES.get(str(values["resize_mode"]), values["resize_mode"])
+    with named_errors(IMG2IMG_FIELDS):
+        return Img2Img.model_validate(request | {"images": (Picture(data=data),), "resize_mode": resize_mode})
+
+
+def _scaled(data: bytes, scale: object) -> dict[str, int]:
+    if not isinstance(scale, int | float) or not 0 < scale <= MAX_SCALE:
+        raise InvalidRequest(f"Scale: enter a number above 0 and up to {MAX_SCALE}, not {_shown(scale)}.")
+    width, height = picture_size(data)
+    return {"width": int(width * scale), "height": int(height * scale)}
 
 
 def assemble(fields: Sequence[Field], values: Mapping[str, object]) -> dict[str, Any]:

@@ -22,14 +22,21 @@ from modules.frontends.backend import Backend
 from modules.frontends.gradio_ui.components import token_count_html
 from modules.frontends.gradio_ui.events import Listener, on_light, on_queued, unchanged
 from modules.frontends.gradio_ui.form import (
+    IMG2IMG_FIELDS,
     OVERRIDES,
     SAME_CHECKPOINT,
     TXT2IMG_FIELDS,
     Field,
+    read_img2img,
     read_txt2img,
 )
 from modules.frontends.gradio_ui.generation_tab import GenerationTab
-from modules.frontends.gradio_ui.infotext_form import HIRES_SIZE_FIELDS, hires_size_html, txt2img_form_of
+from modules.frontends.gradio_ui.infotext_form import (
+    HIRES_SIZE_FIELDS,
+    hires_size_html,
+    img2img_form_of,
+    txt2img_form_of,
+)
 from modules.frontends.gradio_ui.model_defaults import Followers, ModelDefaults, follow, suggestions_html
 from modules.frontends.gradio_ui.outcome import (
     GenerationInfo,
@@ -40,9 +47,11 @@ from modules.frontends.gradio_ui.outcome import (
     with_bytes,
 )
 from modules.imaging.override_texts import read_overrides
+from modules.jobs.origin import Origin
 from modules.prompting.chunks import count_tokens
 from modules.prompting.styles import Style, StylesFileError, apply_styles, read_styles
 from modules.prompting.tokenizer import shipped_tokenizer
+from modules.storage.uploads import Uploads
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +89,16 @@ class FormKind:
 TXT2IMG = FormKind(fields=TXT2IMG_FIELDS, read=read_txt2img, of_infotext=txt2img_form_of)
 
 
+def img2img_kind(backend: Backend) -> FormKind:
+    """Return the form of the img2img tab, whose pictures are read from where the page has sent them."""
+    uploads = Uploads(backend.paths.uploads)
+    return FormKind(
+        fields=IMG2IMG_FIELDS,
+        read=lambda values: read_img2img(values, uploads.read),
+        of_infotext=img2img_form_of,
+    )
+
+
 class GenerationEvents:
     """The handlers of one tab, for all its visitors; they keep no state of their own."""
 
@@ -94,7 +113,7 @@ class GenerationEvents:
         try:
             overrides = read_overrides(texts_of(form[OVERRIDES.name]))
             request = self._kind.read(form)
-            self._backend.jobs.submit(request, job_id=job_id, overrides=overrides)
+            self._backend.jobs.submit(request, job_id=job_id, overrides=overrides, origin=Origin.PAGE)
         except EaselError as error:
             return refusal(job_id, str(error))
         return unchanged(), unchanged(), unchanged(), ""
@@ -246,7 +265,7 @@ class GenerationEvents:
             self.submit,
             [tab.task_id, *tab.form()],
             results.all(),
-            js=f"(...values) => window.easel.generate({own}, ...values)",
+            js=f"(...values) => window.easel.generate({own}, {json.dumps(self._names)}, values)",
         )
         names = json.dumps([*self._names, "followed"])
         kept = [*tab.form(), tab.followed]

@@ -13,6 +13,7 @@ from modules.frontends.gradio_ui.cards_tab import build_card_tabs
 from modules.frontends.gradio_ui.components import (
     html_block,
     icon_button,
+    image_buttons_html,
     progress_html,
     slider,
     switched_part,
@@ -94,9 +95,7 @@ class Parts:
     def hidden(self, name: str, suffix: str) -> None:
         """Add a field that the page's script fills."""
         elem_id = f"{self.tab}_{suffix}"
-        self.fields[name] = gr.Textbox(
-            self.known[name].default, elem_id=elem_id, elem_classes=["unseen"], show_label=False
-        )
+        self.fields[name] = gr.Textbox(self.known[name].default, elem_id=elem_id, show_label=False)
 
     def tool(self, name: str, label: str, icon: str, elem_id: str) -> None:
         """Add a square button with an icon."""
@@ -309,18 +308,22 @@ def build_results(tab: str) -> Results:
                 buttons=["download", "fullscreen"],
             )
             html_block(progress_html(tab, preview=True), f"{tab}_progress", "live-holder")
+        html_block(image_buttons_html(tab), f"image_buttons_{tab}")
         infotext = html_block("", f"html_info_{tab}", "infotext")
         log = html_block("", f"html_log_{tab}", "log")
         generation_info = gr.Textbox(elem_id=f"generation_info_{tab}", elem_classes=["unseen"], show_label=False)
     return Results(gallery=gallery, generation_info=generation_info, infotext=infotext, log=log)
 
 
-def build_tab(parts: Parts, offers: Offers, build_parameters: Callable[[Parts, Offers], None]) -> GenerationTab:
+def build_tab(
+    parts: Parts, offers: Offers, memory: gr.BrowserState, build_parameters: Callable[[Parts, Offers], None]
+) -> GenerationTab:
     """Lay a whole tab out; called inside a `gr.Tab`.
 
     Args:
         parts: empty.
         offers: what there is to choose from.
+        memory: see `build_memory`.
         build_parameters: lays out what is special to the tab.
     """
     tab = parts.tab
@@ -347,6 +350,13 @@ def build_tab(parts: Parts, offers: Offers, build_parameters: Callable[[Parts, O
         ):
             elem_id = f"{tab}_restore_progress" if name == "restore" else f"{tab}_{name}"
             parts.button(name, gr.Button(label, elem_id=elem_id))
-    # The secret only has to be the same after a restart: what is kept is the person's own form, in their own browser.
-    memory = gr.BrowserState(storage_key=f"easel.{tab}", secret="easel")  # noqa: S106  # no secret, see above
     return GenerationTab(parts=parts, results=results, task_id=task_id, followed=followed, memory=memory)
+
+
+def build_memory(tab: str) -> gr.BrowserState:
+    """Return where a browser remembers the form of the tab called `tab`; laid out beside the tabs.
+
+    What is within a tab does not exist before it is opened, and the memory is read when the page is.
+    """
+    # The secret only has to be the same after a restart: what is kept is the person's own form, in their own browser.
+    return gr.BrowserState(storage_key=f"easel.{tab}", secret="easel")  # noqa: S106  # no secret, see above

@@ -7,7 +7,18 @@ from typing import Any, cast
 from modules.core.errors import EaselError
 from modules.core.settings import Settings
 from modules.frontends.backend import Backend
-from modules.frontends.gradio_ui.form import OVERRIDES, SAME, TXT2IMG_FIELDS, Field
+from modules.frontends.gradio_ui.form import (
+    IMG2IMG_FIELDS,
+    MASKED,
+    NOT_MASKED,
+    ONLY_MASKED,
+    OVERRIDES,
+    RESIZE_TO,
+    SAME,
+    TXT2IMG_FIELDS,
+    WHOLE,
+    Field,
+)
 from modules.imaging.hires_size import hires_size
 from modules.imaging.infotext_request import InfotextRequest, request_from_infotext
 from modules.imaging.override_texts import override_texts
@@ -32,12 +43,33 @@ def txt2img_form_of(text: str, backend: Backend) -> dict[str, Any]:
     if not read.settings:  # a prompt and nothing more
         return values
     values["enable_hr"] = read.hires is not None
+    _common_switches(values, read, backend)
+    return values
+
+
+def img2img_form_of(text: str, backend: Backend) -> dict[str, Any]:
+    """Return the values of the img2img form that an infotext means; see `txt2img_form_of`."""
+    read = request_from_infotext(text)
+    inpaint = read.inpaint or {}
+    values = _values(IMG2IMG_FIELDS, read.common | read.img2img | {"inpaint": inpaint})
+    if not read.settings:
+        return values
+    _common_switches(values, read, backend)
+    if "width" in values:
+        values["size_mode"] = RESIZE_TO
+    if read.inpaint is not None:
+        values["mask_mode"] = NOT_MASKED if inpaint.get("invert") else MASKED
+        values["inpaint_area"] = ONLY_MASKED if inpaint.get("only_masked") else WHOLE
+        values["soft"] = "soft" in inpaint
+    return values
+
+
+def _common_switches(values: dict[str, Any], read: InfotextRequest, backend: Backend) -> None:
     values["enable_refiner"] = "refiner" in read.common
     values["seed_extra"] = any(
         read.common.get(name) for name in ("subseed_strength", "seed_resize_from_width", "seed_resize_from_height")
     )
     values[OVERRIDES.name] = override_texts(_overrides(read, backend))
-    return values
 
 
 def hires_size_html(values: Mapping[str, Any]) -> str:

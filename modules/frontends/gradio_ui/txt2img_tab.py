@@ -17,10 +17,10 @@ from modules.frontends.gradio_ui.generation_tab import (
 )
 
 
-def build_txt2img_tab(offers: Offers) -> GenerationTab:
+def build_txt2img_tab(offers: Offers, memory: gr.BrowserState) -> GenerationTab:
     """Lay the tab out; called inside its `gr.Tab`."""
     parts = Parts("txt2img", {field.name: field for field in TXT2IMG_FIELDS})
-    return build_tab(parts, offers, _build_parameters)
+    return build_tab(parts, offers, memory, _build_parameters)
 
 
 def _build_parameters(parts: Parts, offers: Offers) -> None:

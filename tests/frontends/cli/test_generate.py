@@ -14,6 +14,7 @@ from modules.imaging.metadata import read_parameters
 from modules.jobs.service import JobService
 from modules.jobs.workers.local import LocalWorker
 from modules.library.model_library import open_library
+from modules.storage.history import open_history
 from modules.storage.settings_store import SettingsStore
 from tests.frontends.fake_worker import Emit, FakeRunner
 from tests.safetensors_headers import write_demo, write_header
@@ -31,7 +32,7 @@ def wired(flags: Flags, runner: FakeRunner) -> Backend:
     settings = SettingsStore(paths)
     jobs = JobService(LocalWorker(lambda: runner), settings.snapshot)
     library = open_library(paths)
-    return Backend(jobs=jobs, settings=settings, library=library, paths=paths, flags=flags)
+    return Backend(jobs=jobs, settings=settings, library=library, history=open_history(paths), paths=paths, flags=flags)
 
 
 def command(data: Path, *words: str) -> list[str]:

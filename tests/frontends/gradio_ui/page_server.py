@@ -15,8 +15,11 @@ from modules.core.paths import resolve_paths
 from modules.frontends.backend import Backend
 from modules.frontends.gradio_ui.mount import mount_page
 from modules.frontends.http_api.server import create_app
+from modules.jobs.journal import FileJournal
+from modules.jobs.recorder import record_history
 from modules.jobs.service import JobService
 from modules.library.model_library import open_library
+from modules.storage.history import open_history
 from modules.storage.settings_store import SettingsStore
 from tests.frontends.fake_worker import Gate, fake_worker
 
@@ -26,16 +29,30 @@ Theme = Literal["light", "dark"]
 
 
 def make_backend(
-    data: Path, *, step_seconds: float = 0.02, gate: Gate | None = None, theme: Theme | None = None
+    data: Path,
+    *,
+    step_seconds: float = 0.02,
+    gate: Gate | None = None,
+    theme: Theme | None = None,
+    lasting: bool = False,
 ) -> Backend:
-    """Wire a backend over the data folder `data` whose worker paints."""
+    """Wire a backend over the data folder `data` whose worker paints; if it is `lasting`, it saves what it paints, has
+    a history, and goes on with the queue of the one before.
+    """
     flags = Flags(data_dir=data, theme=theme)
     paths = resolve_paths(flags)
     settings = SettingsStore(paths)
+    worker = fake_worker(step_seconds=step_seconds, gate=gate, folder=data / "outputs" if lasting else None)
+    jobs = JobService(worker, settings.snapshot, FileJournal(data / "queue.sqlite3") if lasting else None)
+    history = open_history(paths)
+    if lasting:
+        record_history(jobs, history)
+        jobs.restore()
     return Backend(
-        jobs=JobService(fake_worker(step_seconds=step_seconds, gate=gate), settings.snapshot),
+        jobs=jobs,
         settings=settings,
         library=open_library(paths),
+        history=history,
         paths=paths,
         flags=flags,
     )
@@ -53,15 +70,19 @@ class PageServer:
         data: the data folder.
         step_seconds: how long one sampling step takes.
         theme: as `--theme` gives it.
+        lasting: it has a history, and its queue survives.
 
     Attributes:
         gate: shut, it holds jobs back half-way.
     """
 
-    def __init__(self, data: Path, *, step_seconds: float = 0.02, theme: Theme | None = None) -> None:
+    def __init__(
+        self, data: Path, *, step_seconds: float = 0.02, theme: Theme | None = None, lasting: bool = False
+    ) -> None:
         self._data = data
         self._theme: Theme | None = theme
         self._step_seconds = step_seconds
+        self._lasting = lasting
         self._port = free_port()
         self.gate = Gate()
         self.start()
@@ -72,8 +93,10 @@ class PageServer:
         return f"http://127.0.0.1:{self._port}/"
 
     def start(self) -> None:
-        """Serve, with a new and empty queue."""
-        self.backend = make_backend(self._data, step_seconds=self._step_seconds, gate=self.gate, theme=self._theme)
+        """Serve, with a new queue; it is empty unless the server is lasting."""
+        self.backend = make_backend(
+            self._data, step_seconds=self._step_seconds, gate=self.gate, theme=self._theme, lasting=self._lasting
+        )
         config = uvicorn.Config(make_app(self.backend), port=self._port, log_level="error", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)

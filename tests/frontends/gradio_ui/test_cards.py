@@ -129,6 +129,7 @@ def test_arrow_keys_go_from_card_to_card(page: Page) -> None:
     focused = pane.locator(".model-card:focus-within")
     expect(focused).to_be_visible()
     assert int(focused.get_attribute("data-index") or 0) > 100
+    expect(focused.locator(".model-card-label")).not_to_be_empty()
     page.keyboard.press("Enter")
     expect(page.locator(PROMPT)).to_have_value(re.compile("^<lora:style "))
 

@@ -34,7 +34,7 @@ FAINT_TEXTS = """() => {
     const style = getComputedStyle(element);
     const text = ownText(element);
     if (!text || !element.checkVisibility({ visibilityProperty: true }) || style.fontSize === "0px") continue;
-    if (element.type === "range" || element.closest("[aria-hidden=true]")) continue;
+    if (["range", "checkbox", "radio"].includes(element.type) || element.closest("[aria-hidden=true]")) continue;
     const [one, two] = [luminance(parse(style.color).slice(0, 3)), luminance(behind(element))];
     const contrast = (Math.max(one, two) + 0.05) / (Math.min(one, two) + 0.05);
     if (contrast < 4.5) faint.push(`${element.tagName} "${String(text).slice(0, 40)}" ${contrast.toFixed(2)}`);

@@ -10,6 +10,7 @@ from modules.frontends.backend import Backend
 from modules.frontends.gradio_ui.mount import mount_page
 from modules.jobs.service import JobService
 from modules.library.model_library import open_library
+from modules.storage.history import open_history
 from modules.storage.settings_store import SettingsStore
 from tests.frontends.fake_worker import fake_worker
 
@@ -26,7 +27,10 @@ def test_copies_that_a_crash_left_behind_are_deleted(tmp_path: Path) -> None:
     settings = SettingsStore(paths)
     jobs = JobService(fake_worker(), settings.snapshot)
     library = open_library(paths)
-    mount_page(FastAPI(), Backend(jobs=jobs, settings=settings, library=library, paths=paths, flags=flags))
+    mount_page(
+        FastAPI(),
+        Backend(jobs=jobs, settings=settings, library=library, history=open_history(paths), paths=paths, flags=flags),
+    )
     jobs.close()
     assert new.exists()
     assert not old.exists()

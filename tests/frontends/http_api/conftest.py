@@ -14,6 +14,7 @@ from modules.frontends.http_api.server import create_app
 from modules.jobs.service import JobService
 from modules.jobs.workers.local import LocalWorker
 from modules.library.model_library import open_library
+from modules.storage.history import open_history
 from modules.storage.settings_store import SettingsStore
 from tests.frontends.http_api.fakes import PaintingRunner
 
@@ -46,7 +47,7 @@ def backend(flags: Flags, runner: PaintingRunner) -> Iterator[Backend]:
     settings = SettingsStore(paths)
     jobs = JobService(LocalWorker(lambda: runner), settings.snapshot)
     library = open_library(paths)
-    yield Backend(jobs=jobs, settings=settings, library=library, paths=paths, flags=flags)
+    yield Backend(jobs=jobs, settings=settings, library=library, history=open_history(paths), paths=paths, flags=flags)
     runner.gate.release(10_000)
     jobs.close()
 

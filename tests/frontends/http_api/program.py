@@ -17,6 +17,7 @@ from modules.frontends.http_api.server import create_app, serve_app
 from modules.jobs.service import JobService
 from modules.jobs.workers.local import LocalWorker
 from modules.library.model_library import open_library
+from modules.storage.history import open_history
 from modules.storage.settings_store import SettingsStore
 from tests.frontends.http_api.fakes import PaintingRunner
 
@@ -30,6 +31,7 @@ def main(folder: str, port: str | None = None) -> int:
         jobs=JobService(LocalWorker(PaintingRunner), settings.snapshot),
         settings=settings,
         library=open_library(paths),
+        history=open_history(paths),
         paths=paths,
         flags=flags,
     )

@@ -14,6 +14,7 @@ from modules.jobs.service import JobService
 from modules.jobs.workers.local import LocalWorker
 from modules.library.model_library import open_library
 from modules.pipeline.runner import PipelineRunner
+from modules.storage.history import open_history
 from modules.storage.settings_store import SettingsStore
 
 
@@ -29,7 +30,9 @@ def real_client(data: Path) -> Generator[TestClient]:
         return PipelineRunner(flags=flags, paths=paths, library=library)
 
     jobs = JobService(LocalWorker(make_runner), settings.snapshot)
-    backend = Backend(jobs=jobs, settings=settings, library=library, paths=paths, flags=flags)
+    backend = Backend(
+        jobs=jobs, settings=settings, library=library, history=open_history(paths), paths=paths, flags=flags
+    )
     with TestClient(create_app(backend), "http://127.0.0.1:7860", raise_server_exceptions=False) as client:
         yield client
     jobs.close()

@@ -1,6 +1,8 @@
+import { canvasValues } from "./canvas.js";
 import { pause } from "./dom.js";
 import { LiveView } from "./live_view.js";
 import { follow, isKnown } from "./progress.js";
+import { toast } from "./server.js";
 import { dropTask, finishTask, isUnfinished, keepTask, newTask, orphanTask, ownTask } from "./task_store.js";
 
 const OUTCOME_MS = 15_000;
@@ -55,11 +57,18 @@ async function attend(tab, id) {
   running.delete(tab);
 }
 
-/** Called by Gradio when Generate is pressed: give the job its id and follow it. */
-export function generate(tab, ...values) {
+/** Called by Gradio when Generate is pressed: give the job its id and follow it. The first value is that id's field. */
+export async function generate(tab, names, [, ...values]) {
   const id = newTask();
-  attend(tab, id);
-  return [id, ...values.slice(1)];
+  try {
+    const pictures = (await canvasValues(tab)) ?? {};
+    attend(tab, id);
+    return [id, ...names.map((name, index) => pictures[name] ?? values[index])];
+  } catch (error) {
+    toast(error.message);
+    attend(tab, id);
+    return [id, ...values];
+  }
 }
 
 /** Called by Gradio when Interrupt or Skip is pressed, and to fetch a finished job's pictures. */

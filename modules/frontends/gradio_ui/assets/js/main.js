@@ -1,3 +1,4 @@
+import { workCanvases } from "./canvas.js";
 import { showCardsOf } from "./cards.js";
 import { loadCheckpoint, loadWantedCheckpoint } from "./checkpoint.js";
 import { whenPresent } from "./dom.js";
@@ -5,6 +6,10 @@ import { countTokensOf, offerSuggestions } from "./prompts.js";
 import { kept, wanted, watchForm } from "./form.js";
 import { chosenPicture, currentTask, generate, resume, stopping } from "./generation.js";
 import { pasted, takeDroppedPictures } from "./paste.js";
+import { showPngInfo } from "./png_info.js";
+import { sendPicturesOf } from "./send.js";
+import { showQueue } from "./queue_panel.js";
+import { showSettings } from "./settings.js";
 import { listenForShortcuts } from "./shortcuts.js";
 import { toggleTheme } from "./theme.js";
 
@@ -28,7 +33,8 @@ function nameTools() {
   }
 }
 
-const TABS = ["txt2img"];
+const FIRST = "txt2img";
+const TABS = [FIRST, "img2img"];
 
 for (const tab of TABS) {
   countTokensOf(tab);
@@ -36,22 +42,26 @@ for (const tab of TABS) {
   showCardsOf(tab);
   watchForm(tab);
   takeDroppedPictures(tab);
+  sendPicturesOf(tab);
 }
+workCanvases("img2img");
+showPngInfo();
+showSettings();
 listenForShortcuts();
 document.addEventListener("click", ({ target }) => target.closest?.("[data-action=toggle-theme]") && toggleTheme());
 
 // Gradio loads the kinds of components one by one, so being there is asked of each kind that is needed.
-await Promise.all(
-  TABS.flatMap((tab) => [
-    `#${tab}_generate`,
-    `#${tab}_gallery`,
-    `#html_log_${tab}`,
-    `#${tab}_restore_progress`,
-    `[data-live=${tab}]`,
-  ]).map(whenPresent),
-);
+const partsOf = (tab) =>
+  [`#${tab}_generate`, `#${tab}_gallery`, `#html_log_${tab}`, `#${tab}_restore_progress`, `[data-live=${tab}]`].map(
+    whenPresent,
+  );
+await Promise.all(partsOf(FIRST));
 nameTools();
 new MutationObserver(nameTools).observe(document.querySelector("#tabs"), { childList: true, subtree: true });
-TABS.forEach(resume);
+// Other tabs are there when they are opened first.
+for (const tab of TABS) {
+  Promise.all(partsOf(tab)).then(() => resume(tab));
+}
+whenPresent("#queue_panel").then(showQueue);
 // Tests, and scripts of extensions, wait for this.
 document.documentElement.dataset.easel = "ready";

@@ -15,7 +15,8 @@ export function sendInfotext(tab, text) {
   document.getElementById(tab === "txt2img" ? "paste" : `${tab}_paste`).click();
 }
 
-function base64Of(file) {
+/** Return a promise of a file in base64. */
+export function base64Of(file) {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.addEventListener("load", () => resolve(reader.result.split(",")[1]));
@@ -26,7 +27,7 @@ function base64Of(file) {
 
 async function readPicture(tab, file) {
   try {
-    const { info } = await ask("sdapi/v1/png-info", { body: { image: await base64Of(file) } });
+    const { info } = await ask("internal/png-info", { body: { image: await base64Of(file) } });
     if (info) {
       sendInfotext(tab, info);
     } else {

@@ -1,10 +1,10 @@
 /** Ask one of our own routes; throw an `Error` with the server's sentence if it refuses. */
-export async function ask(route, { signal, query, body } = {}) {
+export async function ask(route, { signal, query, body, method = body === undefined ? "GET" : "POST" } = {}) {
   const address = query ? `${route}?${new URLSearchParams(query)}` : route;
   const options = body === undefined ? {} : { headers: { "Content-Type": "application/json" } };
   const answer = await fetch(address, {
     ...options,
-    method: body === undefined ? "GET" : "POST",
+    method,
     body: body === undefined ? undefined : JSON.stringify(body),
     signal,
   });
@@ -15,7 +15,7 @@ export async function ask(route, { signal, query, body } = {}) {
   return answer.json();
 }
 
-/** Tell a sentence to the person, below everything, until it is pressed or ten seconds are over. */
+/** Tell a sentence to the person, below everything, until it is pressed or ten seconds are over; return its element. */
 export function toast(sentence) {
   let holder = document.getElementById("easel_toasts");
   if (!holder) {
@@ -30,4 +30,5 @@ export function toast(sentence) {
   shown.addEventListener("click", () => shown.remove());
   setTimeout(() => shown.remove(), 10_000);
   holder.append(shown);
+  return shown;
 }
