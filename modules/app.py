@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import sys
+import time
 import webbrowser
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ from modules.storage.settings_store import SettingsStore
 log = logging.getLogger("easel")
 
 MISPLACED_SHOWN = 5
+SETTLE_SECONDS = 5.0
 
 
 def build_backend(flags: Flags) -> Backend:
@@ -71,9 +73,11 @@ def serve(flags: Flags) -> int:
     def on_ready(url: str) -> None:
         if not flags.nowebui:
             announce(url, flags)
-        # Jobs of the last session name the checkpoint that they need.
+        # Jobs that are left from before name the checkpoint that they need.
         if not restored:
             warm_up(backend)
+        # The page opens at this moment, and ten thousand files can wait for it.
+        time.sleep(SETTLE_SECONDS)
         backend.library.start()
         say_misplaced(backend.library)
 

@@ -111,7 +111,7 @@ PICTURES = (
     Field("mask", "Mask", "", ()),
 )
 FROM_PICTURE = (
-    Field("resize_mode", "Resize mode", "Just resize", ()),
+    Field("resize_mode", "Resize mode", "Just resize", ("resize_mode",)),
     Field("size_mode", "Size", RESIZE_TO, ()),
     Field("scale", "Scale", 1.0, ()),
     Field("denoising_strength", "Denoising strength", 0.75, ("denoising_strength",)),
@@ -196,15 +196,15 @@ def read_img2img(values: Mapping[str, object], picture: Callable[[str], bytes]) 
     image, mask = str(values.get("image") or ""), str(values.get("mask") or "")
     if not image:
         raise InvalidRequest("There is no picture to begin with: choose one, or drop it on the frame.")
-    request = assemble(IMG2IMG_FIELDS, values)
-    inpaint = request.pop("inpaint")
+    paints = "inpaint" in str(values["mode"])
+    request = assemble([field for field in IMG2IMG_FIELDS if paints or field not in INPAINT], values)
     data = picture(image)
-    if "inpaint" in str(values["mode"]):
+    if paints:
         if not mask:
             raise InvalidRequest("Nothing is masked: paint over what shall be made anew.")
-        request["inpaint"] = inpaint | {
+        request["inpaint"] |= {
             "mask": Picture(data=picture(mask)),
-            "blur_y": inpaint["blur_x"],
+            "blur_y": request["inpaint"]["blur_x"],
             "invert": values["mask_mode"] == NOT_MASKED,
             "only_masked": values["inpaint_area"] == ONLY_MASKED,
         }

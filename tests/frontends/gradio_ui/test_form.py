@@ -1,17 +1,21 @@
 """Reading the txt2img form: what is typed becomes a request, or a sentence that names the field."""
 
+import io
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from modules.core.errors import EaselError
-from modules.core.parameters import HiresFix, Refiner, Txt2Img
+from modules.core.errors import EaselError, InvalidRequest
+from modules.core.parameters import HiresFix, Img2Img, Inpaint, Picture, Refiner, SoftInpainting, Txt2Img
 from modules.frontends.gradio_ui.form import (
+    IMG2IMG_FIELDS,
     SAME_CHECKPOINT,
     SAME_SAMPLER,
     SAME_SCHEDULER,
     TXT2IMG_FIELDS,
     defaults,
+    read_img2img,
     read_txt2img,
 )
 
@@ -144,3 +148,87 @@ def test_a_long_value_is_not_repeated_in_full() -> None:
     assert str(refused.value).startswith("Prompt: ")
     assert "(100000 characters)" in str(refused.value)
     assert len(str(refused.value)) < 200
+
+
+def png(width: int, height: int) -> bytes:
+    packed = io.BytesIO()
+    Image.new("RGB", (width, height)).save(packed, "PNG")
+    return packed.getvalue()
+
+
+FILES = {"picture": png(96, 64), "mask": png(96, 65)}
+FROM_PICTURE = defaults(IMG2IMG_FIELDS) | {"image": "picture", "mask": "mask"}
+
+
+def img2img(**changes: Any) -> Img2Img:
+    return read_img2img(FROM_PICTURE | changes, lambda name: FILES[name])
+
+
+def test_a_fresh_form_asks_for_the_defaults_of_img2img() -> None:
+    assert img2img() == Img2Img(images=(Picture(data=FILES["picture"]),))
+
+
+@pytest.mark.parametrize("mode", ["inpaint", "inpaint_sketch", "inpaint_upload"])
+def test_every_field_of_inpainting_reaches_the_request(mode: str) -> None:
+    request = img2img(
+        mode=mode,
+        resize_mode="Resize and fill",
+        denoising_strength=0.6,
+        mask_blur=7,
+        mask_mode="Inpaint not masked",
+        masked_content="latent noise",
+        inpaint_area="Only masked",
+        padding=12,
+        soft=True,
+        soft_schedule_bias=2,
+        soft_preservation=0.7,
+        soft_contrast=3,
+        soft_mask=0.1,
+        soft_threshold=0.6,
+        soft_difference=1.5,
+    )
+    assert (request.resize_mode, request.denoising_strength) == ("resize and fill", 0.6)
+    assert request.inpaint == Inpaint(
+        mask=Picture(data=FILES["mask"]),
+        blur_x=7,
+        blur_y=7,
+        invert=True,
+        content="latent noise",
+        only_masked=True,
+        padding=12,
+        soft=SoftInpainting(
+            schedule_bias=2,
+            preservation_strength=0.7,
+            transition_contrast_boost=3,
+            mask_influence=0.1,
+            difference_threshold=0.6,
+            difference_contrast=1.5,
+        ),
+    )
+
+
+def test_a_mask_counts_only_when_inpainting() -> None:
+    assert img2img(mode="sketch").inpaint is None
+    assert img2img(mode="img2img", mask_blur=None, mask="").inpaint is None
+
+
+def test_a_size_may_be_a_factor() -> None:
+    request = img2img(size_mode="Resize by", scale=1.5)
+    assert (request.width, request.height) == (144, 96)
+    with pytest.raises(InvalidRequest, match="Scale"):
+        img2img(size_mode="Resize by", scale=None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"image": ""}, "There is no picture to begin with"),
+        ({"mode": "inpaint", "mask": ""}, "Nothing is masked"),
+        ({"mode": "inpaint", "mask_blur": 999}, "Mask blur: "),
+        ({"denoising_strength": 2}, "Denoising strength: "),
+        ({"resize_mode": "Stretch"}, "Resize mode: "),
+    ],
+)
+def test_what_does_not_fit_img2img_is_said(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(EaselError, match=sentence):
+        img2img(**changes)

@@ -119,7 +119,12 @@ def test_while_files_are_read_that_is_said(
 
 
 def test_notes_are_kept_beside_the_file_as_a1111_does(client: TestClient, data: Path) -> None:
-    notes = {"preferred_weight": 0.6, "activation_text": "anna, red hair", "negative_text": "blond", "sd_version": "SD1"}
+    notes = {
+        "preferred_weight": 0.6,
+        "activation_text": "anna, red hair",
+        "negative_text": "blond",
+        "sd_version": "SD1",
+    }
     body = {"kind": "lora", "name": "anna", "notes": notes}
     card = client.post("/sd_extra_networks/notes", json=body).json()
     assert (card["prompt"], card["negative_prompt"]) == ("<lora:Anna:0.6> anna, red hair", "blond")

@@ -62,6 +62,15 @@ def test_json_in_the_place_of_an_infotext(client: TestClient) -> None:
     assert read(client, Software="NovelAI", Description="x", Comment=json.dumps(NOVELAI))["program"] == "NovelAI"
 
 
+def test_a_graph_of_comfyui_in_webp(client: TestClient) -> None:
+    file, exif, graph = io.BytesIO(), Image.Exif(), json.dumps(default_graph())
+    exif[0x0110], exif[0x010F] = f"prompt:{graph}", 'workflow:{"nodes": []}'
+    Image.new("RGB", (8, 8)).save(file, "WEBP", exif=exif)
+    said = client.post(URL, json={"image": b64encode(file.getvalue()).decode()}).json()
+    assert said["program"] == "ComfyUI"
+    assert said["items"] == {"prompt": graph, "workflow": '{"nodes": []}'}
+
+
 def test_a_prompt_alone_has_no_fields(client: TestClient) -> None:
     said = read(client, parameters="only a prompt")
     assert (said["info"], said["fields"]) == ("only a prompt", [])
