@@ -1,7 +1,7 @@
 """Every text on the page can be read: contrast with what is behind it is at least 4.5:1 (WCAG 2.2, 1.4.3)."""
 
 import pytest
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import BrowserContext, Page
 
 from tests.browser_tools import open_page
 from tests.frontends.gradio_ui.page_server import PageServer
@@ -41,6 +41,16 @@ FAINT_TEXTS = """() => {
   }
   return faint;
 }"""
+
+
+def faint_texts(page: Page) -> list[str]:
+    """Return the texts that cannot be read well, in the light and in the dark."""
+    faint: list[str] = []
+    for _ in range(2):
+        page.click("#footer [data-action=toggle-theme]")
+        page.wait_for_timeout(800)  # colours change gradually
+        faint += page.evaluate(FAINT_TEXTS)
+    return faint
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

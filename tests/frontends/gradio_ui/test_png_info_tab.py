@@ -8,6 +8,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Page, expect
 
+from tests.frontends.gradio_ui.test_contrast import faint_texts
 from tests.imaging.test_foreign_comfy import hires_graph
 
 pytestmark = pytest.mark.browser
@@ -52,6 +53,7 @@ def test_a_graph_of_comfyui_fills_the_form(tab: Page, tmp_path: Path) -> None:
     tab.set_input_files("#pnginfo_image input", picture(tmp_path / "comfy.png", prompt=graph))
     expect(tab.locator(".pnginfo-program")).to_contain_text("Made by ComfyUI")
     expect(tab.locator(".pnginfo-mapped tr", has_text="approximated").first).to_contain_text("RNG: CPU")
+    assert faint_texts(tab) == []
     tab.get_by_role("button", name="Send to txt2img").click()
     expect(tab.locator("#txt2img_prompt textarea")).to_have_value("a glass bottle, (galaxy:1.2)")
     expect(tab.locator("#txt2img_hires_steps input[type=number]")).to_have_value("14")

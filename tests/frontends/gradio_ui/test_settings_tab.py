@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.frontends.gradio_ui.page_server import PageServer
+from tests.frontends.gradio_ui.test_contrast import faint_texts
 
 pytestmark = pytest.mark.browser
 
@@ -66,6 +67,7 @@ def test_settings_are_found_by_words_and_keys(settings: Page) -> None:
     settings.locator("#settings_show_all_pages").click()
     expect(settings.locator("#setting_samples_save")).to_be_visible()
     expect(settings.locator("#setting_beta_dist_beta")).to_be_attached()
+    assert faint_texts(settings) == []
 
 
 def test_the_checkpoint_is_left_to_the_top_of_the_page(settings: Page) -> None:

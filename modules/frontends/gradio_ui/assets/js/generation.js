@@ -9,6 +9,7 @@ const OUTCOME_MS = 15_000;
 /** For so long Interrupt cannot be pressed, so that a double click on Generate does not hit it. */
 const FRESH_MS = 500;
 const running = new Set();
+const forever = new Set();
 
 const element = (tab, name) => document.getElementById(`${tab}_${name}`);
 
@@ -55,6 +56,25 @@ async function attend(tab, id) {
   view.close();
   box.classList.remove("running");
   running.delete(tab);
+  if (box.classList.contains("stopping") || document.querySelector(`#html_log_${tab} .error`)) {
+    generateForever(tab, false);
+  } else if (forever.has(tab)) {
+    element(tab, "generate").click();
+  }
+}
+
+/** Make pictures one after the other until it is switched off, something fails, or Interrupt is pressed. */
+export function generateForever(tab, on) {
+  forever[on ? "add" : "delete"](tab);
+  element(tab, "generate_box")?.classList.toggle("forever", on);
+  if (on && !isRunning(tab)) {
+    element(tab, "generate").click();
+  }
+}
+
+/** Whether that is switched on. */
+export function generatesForever(tab) {
+  return forever.has(tab);
 }
 
 /** Called by Gradio when Generate is pressed: give the job its id and follow it. The first value is that id's field. */

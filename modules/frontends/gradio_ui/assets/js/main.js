@@ -2,6 +2,8 @@ import { workCanvases } from "./canvas.js";
 import { showCardsOf } from "./cards.js";
 import { loadCheckpoint, loadWantedCheckpoint } from "./checkpoint.js";
 import { whenPresent } from "./dom.js";
+import { offerGenerateMenu } from "./generate_menu.js";
+import { editPrompts } from "./prompt_edit.js";
 import { countTokensOf, offerSuggestions } from "./prompts.js";
 import { kept, wanted, watchForm } from "./form.js";
 import { chosenPicture, currentTask, generate, resume, stopping } from "./generation.js";
@@ -47,6 +49,8 @@ for (const tab of TABS) {
 workCanvases("img2img");
 showPngInfo();
 showSettings();
+editPrompts();
+offerGenerateMenu();
 listenForShortcuts();
 document.addEventListener("click", ({ target }) => target.closest?.("[data-action=toggle-theme]") && toggleTheme());
 

@@ -5,8 +5,9 @@ import { isUnfinished } from "./task_store.js";
 
 const OPEN_MS = 1000;
 const CLOSED_MS = 2500;
-/** How long after a press on Generate its job is known to the server. */
+/** How long it may take, and how long at most, until the server knows the job of a press on Generate. */
 const SUBMIT_MS = 400;
+const SUBMITTED_MS = 8000;
 const OWN = "easel.own";
 const MOST_OWN = 300;
 
@@ -43,7 +44,8 @@ function facts(job, own) {
     parts.push({ finished: "Finished", failed: "Failed", cancelled: "Cancelled" }[job.status]);
   }
   if (job.pictures) {
-    parts.push(job.done ? `${job.done} of ${job.pictures} pictures` : `${job.pictures} picture${job.pictures > 1 ? "s" : ""}`);
+    const all = job.pictures === 1 ? "1 picture" : `${job.pictures} pictures`;
+    parts.push(job.done && job.pictures > 1 ? `${job.done} of ${all}` : all);
   }
   parts.push(own ? "yours" : job.origin === "page" ? "" : "program");
   const line = parts.filter(Boolean).join(" · ");
@@ -127,6 +129,7 @@ class QueuePanel {
     this.history = new History();
     this.timer = null;
     this.wasRunning = null;
+    this.submitting = 0;
     this.#listen();
     this.refresh();
   }
@@ -154,7 +157,8 @@ class QueuePanel {
     this.panel.addEventListener("click", ({ target }) => this.#act(target.closest("[data-act]")));
     document.addEventListener("click", ({ target }) => {
       if (target.closest?.("[id$=_generate]")) {
-        setTimeout(() => this.refresh(), SUBMIT_MS);
+        this.submitting = Date.now() + SUBMITTED_MS;
+        this.#later(SUBMIT_MS);
       }
     });
     document.addEventListener("visibilitychange", () => document.hidden || this.refresh());
@@ -214,9 +218,11 @@ class QueuePanel {
     if (answer) {
       this.#show(answer);
     }
-    const busy = answer === null || answer.running || answer.waiting.length;
-    if (!document.hidden && (busy || !this.panel.hidden)) {
-      this.#later(this.panel.hidden ? CLOSED_MS : OPEN_MS);
+    const jobs = answer?.running || answer?.waiting.length;
+    this.submitting = jobs ? 0 : this.submitting;
+    const soon = Date.now() < this.submitting;
+    if (!document.hidden && (answer === null || jobs || soon || !this.panel.hidden)) {
+      this.#later(soon ? 2 * SUBMIT_MS : this.panel.hidden ? CLOSED_MS : OPEN_MS);
     }
   }
 
@@ -244,7 +250,7 @@ class QueuePanel {
       title?.toggleAttribute("hidden", jobs[name].length === 0);
     }
     this.panel.querySelector(".queue-said").textContent = count
-      ? `${running ? "1 runs" : "None runs"}, ${waiting.length} wait${waiting.length === 1 ? "s" : ""}`
+      ? `${running ? 1 : 0} running, ${waiting.length} waiting`
       : "Nothing waits or runs.";
   }
 }

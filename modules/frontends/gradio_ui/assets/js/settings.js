@@ -149,7 +149,7 @@ class SettingsPage {
     let timer = null;
     this.find("#settings_search").addEventListener("input", () => {
       clearTimeout(timer);
-      timer = setTimeout(() => this.show(), SEARCH_MS);
+      timer = setTimeout(() => (this.show(), this.#toTop()), SEARCH_MS);
     });
     const all = this.find("#settings_show_all_pages");
     all.addEventListener("click", () => {
@@ -194,6 +194,14 @@ class SettingsPage {
     this.find("#settings_search").value = "";
     this.find("#settings_show_all_pages").setAttribute("aria-pressed", "false");
     this.show();
+    this.#toTop();
+  }
+
+  /** Show the first row again if it went out of sight. */
+  #toTop() {
+    if (this.root.getBoundingClientRect().top < 0) {
+      this.root.scrollIntoView();
+    }
   }
 
   /** Show the rows that are wanted now. */
