@@ -325,6 +325,17 @@ class GenerationEvents:
         followed = on_light(chosen, self.follow, [shown, tab.followed, *followers], outputs)
         self.count_after(tab, followed.then)
 
+    def offer_checkpoints(self, tab: GenerationTab, found: Listener) -> None:
+        """When checkpoints were `found`, let them be chosen."""
+        names = [name for name in ("hr_checkpoint", "refiner_checkpoint") if name in tab.parts.known]
+        on_light(found, lambda: self._checkpoint_choices(names), [], tab.fields(*names))
+
+    def _checkpoint_choices(self, names: list[str]) -> Any:
+        titles = [file.title for file in self._backend.checkpoints.all()]
+        first = {"hr_checkpoint": [SAME_CHECKPOINT]}
+        made = [gr.Dropdown(choices=[*first.get(name, []), *titles]) for name in names]
+        return made if len(made) > 1 else made[0]
+
     def count_after(self, tab: GenerationTab, listener: Listener) -> None:
         """Show how many tokens the prompts have whenever `listener` hears of a change."""
         counted = tab.fields("prompt", "negative_prompt", "styles", "steps")

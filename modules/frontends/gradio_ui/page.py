@@ -63,8 +63,10 @@ def build_page(backend: Backend) -> gr.Blocks:
         tabs = ((txt2img, first), (img2img, second))
         for events, tab in tabs:
             events.connect(tab)
-        for changed in checkpoints.connect(bar):
-            for events, tab in tabs:
+        rescanned, *chosen = checkpoints.connect(bar)
+        for events, tab in tabs:
+            events.offer_checkpoints(tab, rescanned.then)
+            for changed in (rescanned, *chosen):
                 events.follow_checkpoint(tab, changed.then, bar.defaults)
         # The page is built once; what may have changed since is brought up to date whenever it is opened.
         known = [part for _, tab in tabs for part in (tab.memory, tab.followed, *tab.fields(*Followers._fields))]

@@ -11,7 +11,7 @@ from modules.frontends.gradio_ui.events import unchanged
 from modules.frontends.gradio_ui.form import SAME_CHECKPOINT, TXT2IMG_FIELDS, defaults
 from modules.frontends.gradio_ui.generation_events import TXT2IMG, GenerationEvents
 from modules.frontends.gradio_ui.model_defaults import ModelDefaults
-from tests.frontends.gradio_ui.page_server import make_backend
+from tests.frontends.gradio_ui.page_server import make_backend, write_checkpoint
 
 NAMES = tuple(field.name for field in TXT2IMG_FIELDS)
 REAL = ModelDefaults().to_json()
@@ -150,3 +150,11 @@ def test_the_size_of_the_second_pass_is_said(events: GenerationEvents) -> None:
     assert events.hires_size(False, 512, 512, 2, 0, 0) == ""
     assert events.hires_size(True, None, 512, 2, 0, 0) == ""
     assert events.hires_size(True, "5e400", 512, 2, 0, 0) == ""
+
+
+def test_checkpoints_that_were_found_can_be_chosen(events: GenerationEvents, backend: Backend) -> None:
+    write_checkpoint(backend.paths.data, "new.safetensors")
+    backend.checkpoints.refresh()
+    hires, refiner = events._checkpoint_choices(["hr_checkpoint", "refiner_checkpoint"])  # pyright: ignore[reportPrivateUsage]  # called by Gradio alone
+    assert [value for _, value in hires.choices] == [SAME_CHECKPOINT, "new.safetensors"]
+    assert [value for _, value in refiner.choices] == ["new.safetensors"]
