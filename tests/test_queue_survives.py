@@ -7,7 +7,7 @@ import json
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def wait(is_so: Callable[[], bool], otherwise: str, seconds: float = 120) -> Non
 
 
 @contextlib.contextmanager
-def server_over(data: Path) -> Iterator[Server]:
+def server_over(data: Path) -> Generator[Server]:
     with running_server("--data-dir", str(data), *FLAGS) as server:
         yield server
 
@@ -94,9 +94,9 @@ def test_the_queue_survives_a_kill(data: Path) -> None:
         one.generate("mine", seed="300")
         other.generate("unwanted", seed="400")
         one.generate("last", seed="500")
-        post = lambda route, **body: httpx.post(f"{server.url}/internal/queue/{route}", json=body).raise_for_status()  # noqa: E731
-        post("cancel", id="unwanted")
-        post("move", id="last", to="up")
+        queue = f"{server.url}/internal/queue"
+        httpx.post(f"{queue}/cancel", json={"id": "unwanted"}).raise_for_status()
+        httpx.post(f"{queue}/move", json={"id": "last", "to": "up"}).raise_for_status()
         # a program's job: its client is gone with the connection
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(f"{server.url}/sdapi/v1/txt2img", json={"seed": 600, "steps": 2}, timeout=0.5)

@@ -23,7 +23,7 @@ MAXIMUM_COMMENT = 1 << 20
 MAXIMUM_TYPED_TEXT = 10_000  # characters; A1111's limit
 _MAXIMUM_DECODED_PIXELS = 50_000_000  # 200 MB
 
-_DAMAGED = (ValueError, SyntaxError, TypeError, KeyError, IndexError, OverflowError, RuntimeError, struct.error)
+DAMAGED = (ValueError, SyntaxError, TypeError, KeyError, IndexError, OverflowError, RuntimeError, struct.error)
 """What Pillow raises for broken or inflated metadata."""
 
 
@@ -60,7 +60,7 @@ def read_metadata(source: bytes | Path) -> PictureMetadata:
         raise InvalidRequest(f"{name} is not a picture (PNG, JPEG, WebP, GIF, AVIF, BMP or TIFF).") from error
     except OSError as error:
         raise InvalidRequest(f"{name} cannot be read: {error.strerror or error}.") from error
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise InvalidRequest(f"{name} is damaged: {error}.") from error
 
 
@@ -100,7 +100,7 @@ def _load(image: Image.Image) -> bool:
         return False
     try:
         image.load()
-    except (OSError, *_DAMAGED):
+    except (OSError, *DAMAGED):
         return False
     return True
 
@@ -124,7 +124,7 @@ def _written(image: Image.Image) -> PictureMetadata:
 def _exif_comment(image: Image.Image) -> str:
     try:
         comment: object = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment)
-    except (OSError, *_DAMAGED):
+    except (OSError, *DAMAGED):
         return ""
     if isinstance(comment, str):  # of the type ASCII, which it should not be
         return comment

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from modules.core.errors import OutputError, UnknownName
 from modules.core.events import Cancelled, Failed, Finished, ImageReady, JobEvent, Started, TerminalEvent
 from modules.core.job import Job
-from modules.core.parameters import Generation
+from modules.core.parameters import Img2Img, Txt2Img
 from modules.core.results import GeneratedImage, GenerationResult
 from modules.jobs.request_pictures import without_pictures
 from modules.jobs.service import JobService
@@ -72,7 +72,7 @@ class Recorder:
                 job = self._jobs.state(job_id).job
             except UnknownName:  # forgotten already: this thread was held up for very long
                 return None
-            if not isinstance(job.request, Generation):
+            if not isinstance(job.request, Txt2Img | Img2Img):
                 return None
             run = self._history.runs.begin(_start(job, job.request))
             self._runs[job_id] = _Run(id=run, pictures=[])
@@ -86,7 +86,7 @@ class Recorder:
         self._history.runs.end(run.id, end, _words_of(end))
 
 
-def _start(job: Job, request: Generation) -> RunStart:
+def _start(job: Job, request: Txt2Img | Img2Img) -> RunStart:
     form, settings = without_pictures(request), job.settings
     chosen = settings.sd_model_checkpoint or ""
     words = (

@@ -25,7 +25,14 @@ class Rest:
         """Return how the whole job ends when `job` ends with `event`."""
         if not self.done or not isinstance(event, Finished | Cancelled):
             return event
-        return replace(event, result=replace(event.result, images=(*self.done, *event.result.images)))
+        result = event.result
+        whole = replace(result, images=(*self.done, *result.images), notes=(*result.notes, self._note()))
+        return replace(event, result=whole)
+
+    def _note(self) -> str:
+        count = sum(1 for picture in self.done if not picture.is_mask)
+        pictures = "1 picture was" if count == 1 else f"{count} pictures were"
+        return f"The server was restarted: {pictures} made before, and there is no grid of all."
 
 
 def rest_of(job: Job, saved: Sequence[GeneratedImage]) -> Rest:

@@ -314,7 +314,7 @@ class JobService:
         for image in rest.done:
             self._publish(record, ImageReady(job_id=record.id, image=image))
         if rest.job is None:
-            self._end(record, Finished(job_id=record.id, result=GenerationResult(images=rest.done)))
+            self._end(record, rest.complete(Finished(job_id=record.id, result=GenerationResult())))
         elif kept.begun >= MAX_BEGUN:
             logger.warning("Job %s: %s", record.id, CRASHED)
             self._end(record, Failed(job_id=record.id, error="ServerCrash", message=CRASHED))

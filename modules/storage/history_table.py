@@ -163,8 +163,9 @@ def _found(search: str, *, favourites: bool) -> Select[Any]:
 
 
 def _row(row: Row[Any]) -> RunRow:
-    values = {name: getattr(row, name) for name in RunRow.__dataclass_fields__}
-    return RunRow(**{**values, "status": RunStatus(row.status)})
+    values: dict[str, Any] = {name: getattr(row, name) for name in RunRow.__dataclass_fields__}
+    values["status"] = RunStatus(row.status)
+    return RunRow(**values)
 
 
 def _picture_values(run: int, number: int, picture: RunPicture) -> dict[str, Any]:

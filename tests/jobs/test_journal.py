@@ -58,7 +58,7 @@ class Session:
         self.jobs = JobService(LocalWorker(lambda: self.runner), Settings, self.journal)
         self.jobs.restore()
 
-    def submit(self, request: Generation, **more: Any) -> str:
+    def submit(self, request: Txt2Img | Img2Img, **more: Any) -> str:
         return self.jobs.submit(request, origin=Origin.PAGE, **more).job_id
 
     def make(self, pictures: int) -> None:

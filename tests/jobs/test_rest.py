@@ -15,7 +15,7 @@ from modules.pipeline.batches import batches
 from tests.jobs.fakes import picture
 
 
-def job_of(request: Generation | LoadCheckpoint) -> Job:
+def job_of(request: Txt2Img | LoadCheckpoint) -> Job:
     return Job(id="it", request=request, settings=Settings(), created=datetime.now(tz=UTC))
 
 
@@ -83,6 +83,9 @@ def test_the_end_speaks_of_all_pictures() -> None:
     for kind in (Finished, Cancelled):
         whole = rest.complete(kind(job_id="it", result=result))
         assert isinstance(whole, kind)
-        assert whole.result == GenerationResult(images=(first, second), seconds=2.0, notes=("a",))
+        assert whole.result.images == (first, second)
+        assert whole.result.seconds == 2.0
+        assert whole.result.notes[0] == "a"
+        assert "restarted: 1 picture was made before" in whole.result.notes[1]
     failed = Failed(job_id="it", error="E", message="m")
     assert rest.complete(failed) is failed

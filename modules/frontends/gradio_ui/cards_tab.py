@@ -91,7 +91,7 @@ _LINES = '<textarea name="{name}" rows="3"></textarea>'
 _VERSIONS = "".join(f"<option>{version}</option>" for version in ("", "SD1", "SD2", "SDXL", "Unknown"))
 
 _DIALOG = (
-    '<dialog id="card_dialog" aria-labelledby="card_dialog_title"><form method="dialog">'
+    '<dialog id="card_dialog" class="easel-dialog" aria-labelledby="card_dialog_title"><form method="dialog">'
     '<header><h2 id="card_dialog_title"></h2>'
     '<button type="button" class="tool icon-close" data-act="close">Close</button></header>'
     '<p class="card-warning" hidden></p>'

@@ -296,6 +296,8 @@ class GenerationEvents:
         on_light(buttons["apply_styles"].click, self.apply_styles, styled, styled)
         for listener in (buttons["count"].click, tab.parts.fields["styles"].change):  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]  # a drop-down
             self.count_after(tab, cast("Listener", listener))
+        # Its dialog is the page's script's.
+        on_light(buttons["styles_changed"].click, lambda: gr.Dropdown(choices=self.style_names()), [], styled[2:])
         sides = tab.fields("width", "height")
         swap = "(width, height) => [height, width]"
         on_light(buttons["swap_sides"].click, None, sides, sides, js=swap)

@@ -204,6 +204,7 @@ def _build_actions(parts: Parts, styles: list[str]) -> None:
             parts.tool("paste", reading, "paste", "paste" if tab == "txt2img" else f"{tab}_paste")
             parts.tool("clear", "Clear the prompts", "clear", f"{tab}_clear_prompt")
             parts.tool("apply_styles", "Put the chosen styles into the prompts", "apply", f"{tab}_style_apply")
+            parts.tool("edit_styles", "Edit styles", "brush", f"{tab}_styles_edit_button")
             parts.tool("undo", "Undo a change of the form", "undo", f"{tab}_undo")
             parts.tool("redo", "Redo it", "redo", f"{tab}_redo")
         parts.choice("styles", styles, f"{tab}_styles", several=True)
@@ -346,6 +347,7 @@ def build_tab(
         for name, label in (
             ("remember", "Remember the form"),
             ("fill", "Fill the form"),
+            ("styles_changed", "Read the styles again"),
             ("restore", "Fetch the pictures of a finished job"),
         ):
             elem_id = f"{tab}_restore_progress" if name == "restore" else f"{tab}_{name}"

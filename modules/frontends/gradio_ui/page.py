@@ -17,6 +17,7 @@ from modules.frontends.gradio_ui.model_defaults import Followers
 from modules.frontends.gradio_ui.png_info_tab import build_png_info_tab
 from modules.frontends.gradio_ui.queue_panel import queue_panel_html
 from modules.frontends.gradio_ui.settings_tab import build_settings_tab
+from modules.frontends.gradio_ui.styles_dialog import styles_dialog_html
 from modules.frontends.gradio_ui.txt2img_tab import build_txt2img_tab
 
 CACHE_CHECK_SECONDS = 3600
@@ -58,7 +59,7 @@ def build_page(backend: Backend) -> gr.Blocks:
             with gr.Tab("Settings", id="settings", elem_id="tab_settings"):
                 build_settings_tab()
         html_block(footer_html(), "footer")
-        html_block(card_parts_html(), "card_parts", "unseen-parts")
+        html_block(card_parts_html() + styles_dialog_html(), "card_parts", "unseen-parts")
         html_block(queue_panel_html(), "queue_holder")
         tabs = ((txt2img, first), (img2img, second))
         for events, tab in tabs:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
+from fastapi import Path as InPath
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
@@ -30,6 +31,9 @@ MEDIA_TYPES = {
     ".webp": "image/webp",
     ".avif": "image/avif",
 }
+
+
+RunId = Annotated[int, InPath(ge=1, le=2**63 - 1)]
 
 
 class HistoryQuery(BaseModel):
@@ -113,7 +117,7 @@ def _add_runs(router: APIRouter, backend: Backend) -> None:
         return HistoryAnswer(total=page.total, runs=found)
 
     @router.get("/{run}")
-    def whole(run: int) -> WholeRunAnswer:
+    def whole(run: RunId) -> WholeRunAnswer:
         """Return all that is known of a run."""
         found = history.runs.find(run)
         images = [_picture(number, picture) for number, picture in enumerate(found.pictures)]
@@ -125,18 +129,18 @@ def _add_runs(router: APIRouter, backend: Backend) -> None:
         )
 
     @router.post("/{run}/favourite")
-    def favourite(run: int, body: FavouriteBody) -> None:
+    def favourite(run: RunId, body: FavouriteBody) -> None:
         """Mark a run as a favourite, or no longer."""
         history.runs.mark(run, favourite=body.favourite)
 
     @router.delete("/{run}")
-    def forget(run: int) -> None:
+    def forget(run: RunId) -> None:
         """Forget a run; its pictures stay where they are."""
         history.runs.forget(run)
 
 
 def _add_pictures(router: APIRouter, backend: Backend) -> None:
-    def saved(run: int, number: int) -> Path:
+    def saved(run: RunId, number: int) -> Path:
         pictures = backend.history.runs.find(run).pictures
         path = pictures[number].path if 0 <= number < len(pictures) else None
         if path is None or path.suffix.lower() not in MEDIA_TYPES or not path.is_file():
@@ -146,12 +150,12 @@ def _add_pictures(router: APIRouter, backend: Backend) -> None:
         return path
 
     @router.get("/{run}/thumb/{number}", response_class=Response)
-    def thumb(run: int, number: int) -> Response:
+    def thumb(run: RunId, number: int) -> Response:
         """Return a picture, made small."""
         return Response(thumbnail(saved(run, number), THUMBNAIL_SIDE), media_type="image/webp", headers=KEPT)
 
     @router.get("/{run}/picture/{number}", response_class=FileResponse)
-    def picture(run: int, number: int) -> FileResponse:
+    def picture(run: RunId, number: int) -> FileResponse:
         """Return a picture as it was saved."""
         path = saved(run, number)
         return FileResponse(

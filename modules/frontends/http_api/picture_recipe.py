@@ -9,6 +9,7 @@ from modules.frontends.http_api.pictures import read_picture
 from modules.frontends.http_api.png_info import PngInfoBody
 from modules.imaging.foreign_infotext import foreign_infotext
 from modules.imaging.foreign_recipe import How
+from modules.imaging.foreign_texts import foreign_texts
 from modules.imaging.infotext_civitai import read_any_infotext
 from modules.imaging.metadata import PARAMETERS, read_metadata
 
@@ -56,11 +57,13 @@ def picture_recipe_router() -> APIRouter:
 
 
 def _read(image: str) -> RecipeAnswer:
-    metadata = read_metadata(read_picture(image, "image").data)
-    texts = metadata.items if metadata.infotext is None else metadata.items | {PARAMETERS: metadata.infotext}
+    data = read_picture(image, "image").data
+    metadata = read_metadata(data)
+    others = foreign_texts(data) | metadata.items
+    texts = others if metadata.infotext is None else others | {PARAMETERS: metadata.infotext}
     recipe = foreign_infotext(texts)
     info = recipe.infotext if recipe else metadata.infotext or ""
-    said = texts if recipe else metadata.items
+    said = texts if recipe else others
     return RecipeAnswer(
         program=recipe.program if recipe else "",
         info=_sayable(info),

@@ -15,6 +15,7 @@ from modules.frontends.http_api.progress import progress_router
 from modules.frontends.http_api.prompt_info import prompt_info_router
 from modules.frontends.http_api.queue import queue_router
 from modules.frontends.http_api.settings_page import settings_page_router
+from modules.frontends.http_api.styles import styles_router
 from modules.frontends.http_api.system import system_router
 from modules.frontends.http_api.uploads import uploads_router
 
@@ -29,6 +30,7 @@ _PARTS = (
     cards_router,
     prompt_info_router,
     settings_page_router,
+    styles_router,
     system_router,
     uploads_router,
 )

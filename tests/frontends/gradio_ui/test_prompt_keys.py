@@ -67,3 +67,24 @@ def test_generate_forever_until_interrupted(page: Page, server: PageServer) -> N
     expect(page.locator("#txt2img_generate")).to_be_visible()
     page.wait_for_timeout(500)
     assert server.backend.jobs.current() is None
+
+
+def test_styles_are_written_in_a_dialog(page: Page, server: PageServer) -> None:
+    page.fill(BOX, "a cat")
+    page.click("#txt2img_styles_edit_button")
+    dialog = page.locator("#styles_dialog")
+    dialog.locator("[name=name]").fill("Oil")
+    dialog.get_by_role("button", name="Copy from the form").click()
+    expect(dialog.locator("[name=prompt]")).to_have_value("a cat")
+    dialog.locator("[name=prompt]").fill("oil painting of {prompt}")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_be_hidden()
+    page.click("#txt2img_styles input")
+    page.get_by_role("option", name="Oil").click()
+    page.click("#txt2img_style_apply")
+    expect(page.locator(BOX)).to_have_value("oil painting of a cat")
+    page.click("#txt2img_styles_edit_button")
+    dialog.locator("[name=name]").fill("Oil")
+    dialog.get_by_role("button", name="Delete").click()
+    expect(dialog).to_be_hidden()
+    assert "Oil" not in server.backend.paths.styles_file.read_text()

@@ -14,7 +14,6 @@ from tests.frontends.gradio_ui.page_server import PageServer, write_checkpoint
 pytestmark = pytest.mark.browser
 
 PROMPT = "#txt2img_prompt textarea"
-SMALL = {"width": 64, "height": 64, "steps": 4}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +41,7 @@ def page(context: BrowserContext, server: PageServer, complaints: list[str]) -> 
 
 
 def submit(server: PageServer, prompt: str, **more: int) -> str:
-    request = Txt2Img(prompt=prompt, **(SMALL | more))
+    request = Txt2Img(prompt=prompt, width=64, height=64, steps=4).model_copy(update=more)
     return server.backend.jobs.submit(request, origin=Origin.PAGE).job_id
 
 

@@ -13,6 +13,7 @@ import { sendPicturesOf } from "./send.js";
 import { showQueue } from "./queue_panel.js";
 import { showSettings } from "./settings.js";
 import { listenForShortcuts } from "./shortcuts.js";
+import { editStyles } from "./styles.js";
 import { toggleTheme } from "./theme.js";
 
 // What the events of the page call by name.
@@ -50,6 +51,7 @@ workCanvases("img2img");
 showPngInfo();
 showSettings();
 editPrompts();
+editStyles();
 offerGenerateMenu();
 listenForShortcuts();
 document.addEventListener("click", ({ target }) => target.closest?.("[data-action=toggle-theme]") && toggleTheme());
