@@ -21,7 +21,7 @@ def normalise(image: Image.Image) -> Image.Image:
     """
     try:
         image.load()
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, RuntimeError) as error:  # RuntimeError: AVIF
         raise InvalidRequest(f"The picture cannot be read ({error}): give another file.") from error
     image = _upright(image)
     if image.mode in _SIXTEEN_BIT or image.mode == "I":

@@ -5,7 +5,7 @@ import io
 from PIL import Image
 
 from modules.core.errors import InvalidRequest
-from modules.imaging.metadata import FORMATS
+from modules.imaging.metadata import DAMAGED, FORMATS
 
 _TURNED = frozenset({5, 6, 7, 8})  # values of EXIF's Orientation that exchange width and height
 
@@ -23,7 +23,7 @@ def picture_size(data: bytes) -> tuple[int, int]:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             turned = image.getexif().get(0x0112) in _TURNED
             width, height = image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, *DAMAGED, Image.DecompressionBombError) as error:
         raise InvalidRequest(
             f"This is no picture that can be read ({error}). Choose a PNG, JPEG or WebP file."
         ) from error

@@ -86,19 +86,13 @@ def save_beside(data: bytes, picture: Path, suffix: str, *, replace: bool = Fals
         data: the complete file.
         picture: result of the functions above.
         suffix: ".txt" for the infotext, ".jpg" for a copy.
-        replace: a file of that name belongs to the picture that was replaced, and is replaced too.
+        replace: a file of that name belongs to the picture that was replaced, and is replaced too; otherwise it stays,
+            and the new one has a number at its end.
 
     Raises:
-        OutputError: it cannot be written, or there is such a file; nothing is left behind.
+        OutputError: it cannot be written; nothing is left behind.
     """
-    path = picture.with_suffix(suffix)
-    try:
-        if not replace:
-            return _write_new(data, path)
-        _write_whole(data, path)
-    except OSError as error:
-        raise _output_error(picture.parent, error) from error
-    return path
+    return save_unnumbered(data, picture.parent, stem=picture.stem, suffix=suffix, replace=replace)
 
 
 def save_once(data: bytes, path: Path) -> None:

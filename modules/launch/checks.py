@@ -16,6 +16,7 @@ from xml.etree import ElementTree as ET
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+TOGETHER = 2  # processes that run tests; more only wait for each other's browsers and models
 BROWSER_VARIABLE = "EASEL_CHROMIUM"  # tells the browser tests which Chromium to start
 LINT_IMPORTS = "from importlinter.cli import lint_imports_command as main; main()"  # it has no `python -m` form
 
@@ -134,7 +135,9 @@ def run_tests(arguments: Sequence[str], browser: str | None, run: Run) -> tuple[
         report = Path(folder) / "tests.xml"
         # Without a browser those tests are left out here; `arguments` come last, so that a person's own -m wins.
         selection = [] if browser else ["-m", "not browser"]
-        command = ["-m", "pytest", f"--junitxml={report}", *selection, *arguments]
+        # Two at once, the tests of one file one after the other: they share servers and models.
+        together = ["-n", str(min(TOGETHER, os.cpu_count() or 1)), "--dist", "loadfile"]
+        command = ["-m", "pytest", f"--junitxml={report}", *together, *selection, *arguments]
         # One thread per operation: with the tiny models of the tests more of them only wait for each other.
         variables = {"OMP_NUM_THREADS": "1", **({BROWSER_VARIABLE: browser} if browser else {})}
         passed = run_stage("pytest", command, run, variables)

@@ -173,7 +173,7 @@ def _look_at(file: ModelFile, folders: "_Folders") -> _Seen | None:
     folder, _, name = path.rpartition(os.sep)
     stem = name if is_folder else name.rpartition(".")[0] or name
     names = folders.names(folder)
-    picture = find_preview(stem, names)
+    picture = find_preview(stem, names, name)
     # Windows and macOS know when a file was made, Linux when its entry changed, which is what A1111 shows there.
     created: float = getattr(found, "st_birthtime", found.st_ctime)
     return _Seen(

@@ -1,5 +1,6 @@
 """All model files of all folders: what they are, what is said of them, and how they are found."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -39,6 +40,9 @@ KINDS = (
     ModelKind.CHECKPOINT,
 )
 """The kinds that have folders of their own."""
+
+
+_TAG_NAME = re.compile(r"[^<>:\r\n]+")
 
 
 class ModelLibrary:
@@ -110,7 +114,9 @@ class ModelLibrary:
         else the name of its file.
         """
         alias = entry.own_name
-        if entry.place is not ModelKind.LORA or settings.lora_preferred_name == "Filename" or not alias:
+        if not _TAG_NAME.fullmatch(alias):  # it comes from a file of anybody's, and would be more than a name there
+            return entry.name
+        if entry.place is not ModelKind.LORA or settings.lora_preferred_name == "Filename":
             return entry.name
         return alias if self._shelf(entry.place).names.find(alias) is entry else entry.name
 
@@ -161,7 +167,8 @@ class ModelLibrary:
         Raises:
             OutputError: it cannot be written.
         """
-        save_preview(entry.path.parent, entry.path.name if entry.path.is_dir() else entry.path.stem, png)
+        stem = entry.path.name if entry.path.is_dir() else entry.path.stem
+        save_preview(entry.path.parent, stem, png, entry.path.name)
         self._sections[entry.place].refresh(self._closing)
 
     def known_hashes(self, entry: ModelEntry) -> ModelHashes:

@@ -93,9 +93,17 @@ def sidecar_names(stem: str) -> tuple[str, ...]:
     return stem + USER, stem + CIVITAI, stem + TEXT
 
 
-def find_preview(stem: str, names: Collection[str]) -> str | None:
-    """Return the name among `names`, those of a folder, of the picture that shows the model called `stem`."""
-    return next((stem + ending for ending in PREVIEW_ENDINGS if stem + ending in names), None)
+def find_preview(stem: str, names: Collection[str], model: str = "") -> str | None:
+    """Return the name of the picture that shows a model.
+
+    Args:
+        stem: the name of the model's file without its ending.
+        names: of the files in its folder.
+        model: the name of its file, which may be a picture itself (an embedding) and then shows itself if nothing else
+            does.
+    """
+    pictures = [stem + ending for ending in PREVIEW_ENDINGS if stem + ending in names]
+    return next((name for name in pictures if name != model), pictures[0] if pictures else None)
 
 
 def read_sidecars(folder: Path, stem: str) -> Sidecars:
@@ -140,13 +148,20 @@ def save_notes(folder: Path, stem: str, notes: UserNotes) -> None:
     write_json_object(path, content)
 
 
-def save_preview(folder: Path, stem: str, png: bytes) -> None:
+def save_preview(folder: Path, stem: str, png: bytes, model: str = "") -> None:
     """Write the picture that shows the model called `stem`: as `stem.png`, which wins over all others.
+
+    Args:
+        folder: where the model lies.
+        stem: the name of its file without its ending.
+        png: the picture.
+        model: the name of its file. If that is `stem.png` (an embedding), `stem.preview.png` is written.
 
     Raises:
         OutputError: it cannot be written.
     """
-    write_whole(folder / (stem + PREVIEW_ENDINGS[0]), png)
+    own = model.casefold() == (stem + PREVIEW_ENDINGS[0]).casefold()
+    write_whole(folder / (stem + PREVIEW_ENDINGS[1 if own else 0]), png)
 
 
 def _notes(content: Mapping[str, JsonValue]) -> UserNotes:

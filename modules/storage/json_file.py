@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import os
+import secrets
 import shutil
 from pathlib import Path
 from typing import cast
@@ -50,7 +51,7 @@ def write_whole(path: Path, data: bytes) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and not os.access(path, os.W_OK):

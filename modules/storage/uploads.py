@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 import re
 import time
 from pathlib import Path
@@ -45,13 +46,18 @@ class Uploads:
         """
         if _ID.fullmatch(name):
             with contextlib.suppress(OSError):
+                os.utime(self._folder / name)  # what is in use stays
                 return (self._folder / name).read_bytes()
         raise UnknownName("The picture is no longer on the server. Choose it again.")
 
     def _make_room(self, needed: int) -> None:
         """Delete what is old, then the oldest until the rest and `needed` bytes fit."""
+        found: list[tuple[float, int, Path]] = []
         try:
-            found = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in self._folder.iterdir())
+            for path in self._folder.iterdir():
+                with contextlib.suppress(OSError):  # another one has just deleted it
+                    state = path.stat()
+                    found.append((state.st_mtime, state.st_size, path))
         except FileNotFoundError:
             return
         except OSError as error:
@@ -59,7 +65,8 @@ class Uploads:
                 f"Cannot look into {self._folder}: {error.strerror}. Check the folder's rights."
             ) from error
         total = needed + sum(size for _, size, _ in found)
-        for modified, size, path in found:
+        for modified, size, path in sorted(found):
             if time.time() - modified > SECONDS_KEPT or total > MOST_BYTES:
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
                 total -= size

@@ -44,3 +44,13 @@ def test_the_oldest_make_room_when_there_are_too_many(tmp_path: Path, monkeypatc
     kept.keep(b"x" * 10)
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 25
     assert kept.read(names[-1])
+
+
+def test_what_is_in_use_stays(tmp_path: Path) -> None:
+    kept = Uploads(tmp_path)
+    name = kept.keep(b"ground")
+    long_ago = time.time() - module.SECONDS_KEPT - 1
+    os.utime(tmp_path / name, (long_ago, long_ago))
+    kept.read(name)
+    kept.keep(b"mask")
+    assert kept.read(name) == b"ground"

@@ -97,6 +97,7 @@ class CheckpointEvents:
             [bar.task_id, bar.checkpoint],
             bar.shown(),
             js="(id, title) => window.easel.loadCheckpoint(id, title)",
+            several=True,
         )
         by_card = on_queued(
             bar.choose.click,
@@ -104,6 +105,7 @@ class CheckpointEvents:
             [bar.task_id, bar.checkpoint],
             bar.shown(),
             js="() => window.easel.loadWantedCheckpoint()",
+            several=True,
         )
         return rescanned, chosen, by_card
 

@@ -50,10 +50,12 @@ def on_queued(
     outputs: Sequence[Component] = (),
     *,
     js: str | None = None,
+    several: bool = False,
 ) -> Any:
     """Answer through Gradio's queue, which alone can show toasts; never wait for another visitor's event.
 
-    Inputs arrive as the browser sent them: our own checks name the field, Gradio's would not.
+    Inputs arrive as the browser sent them: our own checks name the field, Gradio's would not. While it is answered the
+    same is not asked again, unless `several` may be under way.
 
     Returns:
         The dependency, for `.then`.
@@ -66,5 +68,6 @@ def on_queued(
         concurrency_limit=None,
         show_progress="hidden",
         preprocess=False,
+        trigger_mode="multiple" if several else "once",
         api_visibility="private",
     )

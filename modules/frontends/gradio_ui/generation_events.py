@@ -112,6 +112,7 @@ class GenerationEvents:
         form = dict(zip(self._names, values, strict=True))
         try:
             overrides = read_overrides(texts_of(form[OVERRIDES.name]))
+            self._backend.settings.overridden(overrides)  # from a browser: not every value of every setting will do
             request = self._kind.read(form)
             self._backend.jobs.submit(request, job_id=job_id, overrides=overrides, origin=Origin.PAGE)
         except EaselError as error:
@@ -292,6 +293,9 @@ class GenerationEvents:
             js=f"(prompt) => [window.easel.pasted({own}) ?? prompt, window.easel.currentTask({own})]",
         )
         self.count_after(tab, pasted.then)
+        # What was filled in is a state of the form, however long that took, so that it can be undone.
+        noted = json.dumps(f"{tab.name}_remember")
+        on_light(pasted.then, None, [], [], js=f"() => document.getElementById({noted}).click()")
         on_light(buttons["clear"].click, None, [], prompts, js="() => ['', '']")
         on_light(buttons["apply_styles"].click, self.apply_styles, styled, styled)
         for listener in (buttons["count"].click, tab.parts.fields["styles"].change):  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]  # a drop-down

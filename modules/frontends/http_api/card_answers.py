@@ -51,12 +51,24 @@ class Notes(BaseModel):
     """What a person writes about a model; kept beside its file in A1111's format."""
 
     description: str = Field(default="", max_length=MAX_TEXT)
-    sd_version: str = Field(default="", max_length=20, description="SD1, SD2, SDXL, Unknown, or empty")
+    sd_version: str = Field(default="", max_length=500, description="SD1, SD2, SDXL, Unknown, or empty")
     activation_text: str = Field(default="", max_length=MAX_TEXT)
     preferred_weight: float = Field(default=0.0, ge=-100, le=100, description="0 for the one in the settings")
     negative_text: str = Field(default="", max_length=MAX_TEXT)
     notes: str = Field(default="", max_length=MAX_TEXT)
     vae: str = Field(default="", max_length=500, description="of a checkpoint: a VAE's name, Automatic, None, or empty")
+
+
+class KnownNotes(BaseModel):
+    """Notes as they are beside a model, whoever wrote them."""
+
+    description: str
+    sd_version: str
+    activation_text: str
+    preferred_weight: float
+    negative_text: str
+    notes: str
+    vae: str
 
 
 class CardDetails(BaseModel):
@@ -79,7 +91,7 @@ class CardDetails(BaseModel):
     trigger_words: list[str]
     tags: list[tuple[str, int]] = Field(description="of its training pictures, with how often they were given")
     specification: dict[str, str]
-    notes: Notes
+    notes: KnownNotes
     warning: str
 
 
@@ -122,7 +134,7 @@ def details(library: ModelLibrary, entry: ModelEntry) -> CardDetails:
         trigger_words=[_sayable(word) for word in entry.trigger_words],
         tags=[(_sayable(tag), count) for tag, count in facts.tags],
         specification={_sayable(key): _sayable(value) for key, value in facts.specification.items()},
-        notes=Notes(
+        notes=KnownNotes(
             description=_sayable(notes.description),
             sd_version=_sayable(notes.sd_version),
             activation_text=_sayable(notes.activation_text),

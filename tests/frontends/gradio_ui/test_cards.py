@@ -194,3 +194,21 @@ def test_what_cannot_be_saved_is_said_in_the_dialog(page: Page, data: Path) -> N
     expect(page.locator("#card_dialog .card-error")).to_contain_text("moon.json is damaged")
     assert (data / "embeddings" / "moon.json").read_text() == "damaged"
     (data / "embeddings" / "moon.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("# note\n<lora:Anna:1>\na cat", "# note\na cat"),
+        ("a\nBREAK\n<lora:Anna:0.5>\nb", "a\nBREAK\nb"),
+        ("a, <lora:Anna:1>, b", "a, b"),
+        ("<lora:Anna:1>", ""),
+    ],
+)
+def test_taking_a_lora_out_leaves_the_rest_as_it_is(page: Page, before: str, after: str) -> None:
+    pane = cards(page, "Lora", "lora")
+    search(pane, "anna")
+    expect(card(pane, "anna")).to_be_visible()
+    page.fill(PROMPT, before)
+    press(pane, "anna")
+    expect(page.locator(PROMPT)).to_have_value(after)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from modules.core.errors import UnknownName
 from modules.frontends.backend import Backend
 from modules.frontends.gradio_ui.events import unchanged
 from modules.frontends.gradio_ui.form import SAME_CHECKPOINT, TXT2IMG_FIELDS, defaults
@@ -158,3 +159,11 @@ def test_checkpoints_that_were_found_can_be_chosen(events: GenerationEvents, bac
     hires, refiner = events._checkpoint_choices(["hr_checkpoint", "refiner_checkpoint"])  # pyright: ignore[reportPrivateUsage]  # called by Gradio alone
     assert [value for _, value in hires.choices] == [SAME_CHECKPOINT, "new.safetensors"]
     assert [value for _, value in refiner.choices] == ["new.safetensors"]
+
+
+def test_no_form_leads_out_of_the_data_folder(events: GenerationEvents, backend: Backend) -> None:
+    form = defaults(TXT2IMG_FIELDS) | {"overrides": ["outdir_samples: /etc/evil"]}
+    *_, log = events.submit("two", *(form[name] for name in NAMES))
+    assert "outdir_samples" in log
+    with pytest.raises(UnknownName):
+        backend.jobs.state("two")

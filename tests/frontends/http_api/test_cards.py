@@ -197,3 +197,25 @@ def test_refresh_finds_new_files_and_notes(client: TestClient, data: Path) -> No
     (data / "models" / "Lora" / "castle.json").write_text('{"activation text": "on a hill"}')
     assert client.post("/sd_extra_networks/refresh", params={"kind": "lora"}).status_code == 200
     assert cards(client, kind="lora", search="castle")["cards"][0]["prompt"] == "<lora:castle:1> on a hill"
+
+
+def test_an_embedding_that_is_a_picture_is_not_replaced_by_its_preview(client: TestClient, data: Path) -> None:
+    own = picture()
+    (data / "embeddings" / "face.png").write_bytes(own)
+    client.post("/sd_extra_networks/refresh", params={"kind": "embedding"})
+    body = {"kind": "embedding", "name": "face", "image": b64encode(picture("JPEG")).decode()}
+    assert client.post("/sd_extra_networks/preview", json=body).status_code == 200
+    assert (data / "embeddings" / "face.png").read_bytes() == own
+    assert (data / "embeddings" / "face.preview.png").exists()
+
+
+def test_a_name_that_would_be_more_than_a_name_is_not_written(client: TestClient, data: Path) -> None:
+    put_lora(data, "odd", {"ss_output_name": "evil:1> {x} <lora:b"})
+    assert cards(client, kind="lora", search="odd")["cards"][0]["prompt"] == "<lora:odd:1>"
+
+
+def test_notes_of_other_programs_are_shown_whatever_they_say(client: TestClient, data: Path) -> None:
+    (data / "models" / "Lora" / "castle.json").write_text('{"sd version": "Stable Diffusion 1.5, or nearly so"}')
+    client.post("/sd_extra_networks/refresh", params={"kind": "lora"})
+    reply = client.get("/sd_extra_networks/details", params={"kind": "lora", "name": "castle"})
+    assert reply.json()["notes"]["sd_version"] == "Stable Diffusion 1.5, or nearly so"

@@ -42,10 +42,12 @@ class PictureCanvas {
     input.addEventListener("change", () => input.files[0] && this.setFile(input.files[0]));
     this.root.addEventListener("dragover", (event) => event.preventDefault());
     this.root.addEventListener("drop", (event) => {
+      event.preventDefault();
       const file = [...event.dataTransfer.files].find((each) => each.type.startsWith("image/"));
       if (file) {
-        event.preventDefault();
         this.setFile(file);
+      } else if (event.dataTransfer.files.length) {
+        toast("This is not a picture.");
       }
     });
     this.root.addEventListener("click", ({ target }) => this.#act(target.closest("[data-act]")?.dataset.act));
@@ -99,7 +101,7 @@ class PictureCanvas {
   #point(event) {
     const seen = this.layer.getBoundingClientRect();
     const scale = this.layer.width / seen.width;
-    return [(event.clientX - seen.left) * scale, (event.clientY - seen.top) * scale];
+    return [event.clientX - seen.left, event.clientY - seen.top].map((place) => Math.round(place * scale * 10) / 10);
   }
 
   #begin(event) {
@@ -313,7 +315,7 @@ class Canvases {
     document.getElementById(`tab_${this.tab}`).dataset.mode = this.mode;
     for (const [name, state] of Object.entries(kept?.frames ?? {})) {
       if (state && this.frames[name]) {
-        await this.frames[name].show(state.id, state.strokes);
+        await this.frames[name].show(state.id, state.strokes).catch(() => null); // the others may still be there
       }
     }
     if (kept && this.root.querySelector(`[data-mode="${kept.mode}"]`)) {

@@ -75,8 +75,8 @@ async function offerVaes() {
   document.getElementById("card_vaes").replaceChildren(...names.map((name) => new Option("", name)));
 }
 
-/** Open the dialog about a model; `onChange` is told its new card whenever something is saved. */
-export async function openDetails(kind, card, onChange) {
+/** Open the dialog about a model for tab `tab`; `onChange` is told its new card whenever something is saved. */
+export async function openDetails(tab, kind, card, onChange) {
   listen();
   let details;
   try {
@@ -88,13 +88,16 @@ export async function openDetails(kind, card, onChange) {
     toast(error.message);
     return;
   }
-  current = { kind, name: card.name, onChange };
+  current = { tab, kind, name: card.name, onChange };
   document.getElementById("card_dialog_title").textContent = details.title || details.name;
   part("warning").textContent = details.warning;
   part("warning").hidden = !details.warning;
   part("error").textContent = "";
   for (const name of FIELDS) {
     const field = dialog().querySelector(`[name=${name}]`);
+    if (field.options && ![...field.options].some((option) => option.value === details.notes[name])) {
+      field.add(new Option(details.notes[name])); // another program's word for it
+    }
     field.value = details.notes[name];
     field.closest(".card-field").hidden = !(field.closest("[data-kinds]")?.dataset.kinds ?? kind).split(" ").includes(kind);
   }
@@ -104,12 +107,25 @@ export async function openDetails(kind, card, onChange) {
   showFacts(details);
   showPreview(card);
   dialog().querySelector("[data-act=preview]").disabled = !chosenPicture();
+  current.before = JSON.stringify(notesNow());
   dialog().showModal();
 }
 
 function chosenPicture() {
-  return document.querySelector("#txt2img_gallery [data-testid=detailed-image]")?.src;
+  return document.querySelector(`#${current.tab}_gallery [data-testid=detailed-image]`)?.src;
 }
+
+function notesNow() {
+  const notes = {};
+  for (const name of FIELDS) {
+    const { value } = dialog().querySelector(`[name=${name}]`);
+    notes[name] = name === "preferred_weight" ? Number(value) : value;
+  }
+  return notes;
+}
+
+/** Whether something was written that is not saved. */
+const isChanged = () => JSON.stringify(notesNow()) !== current.before;
 
 /** Return the file at `address` in base64. */
 async function base64Of(address) {
@@ -123,13 +139,8 @@ async function base64Of(address) {
 }
 
 async function save() {
-  const notes = {};
-  for (const name of FIELDS) {
-    const { value } = dialog().querySelector(`[name=${name}]`);
-    notes[name] = name === "preferred_weight" ? Number(value) : value;
-  }
   const { kind, name, onChange } = current;
-  onChange(await ask("sd_extra_networks/notes", { body: { kind, name, notes } }));
+  onChange(await ask("sd_extra_networks/notes", { body: { kind, name, notes: notesNow() } }));
   dialog().close();
 }
 
@@ -149,11 +160,11 @@ function listen() {
   }
   listening = true;
   const actions = { close: () => dialog().close(), save, preview: replacePreview };
+  // Beside it; not when a text is selected with the mouse and released there.
+  dialog().addEventListener("pointerdown", ({ target }) => target === dialog() && !isChanged() && dialog().close());
   dialog().addEventListener("click", async (event) => {
     const { target } = event;
-    if (target === dialog()) {
-      dialog().close(); // beside it
-    } else if (target.dataset.word !== undefined) {
+    if (target.dataset.word !== undefined) {
       addWord(target.dataset.word);
     } else if (target.dataset.act) {
       event.preventDefault();

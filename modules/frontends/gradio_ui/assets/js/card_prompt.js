@@ -19,17 +19,33 @@ export function withText(text, addition, separator) {
 
 /** Return `text` without the part from `start` to `end`, and without one of the separators around it. */
 function cut(text, start, end) {
-  const before = text.slice(0, start).trimEnd();
-  const after = text.slice(end).trimStart();
-  if (!before || !after) {
-    return (before || after).replace(/^,\s*|\s*,$/g, "");
+  const before = text.slice(0, start).replace(/[ \t]+$/, "");
+  const after = text.slice(end).replace(/^[ \t]+/, "");
+  if (!before.trim() || !after.trim()) {
+    return (before + after).replace(/^\s*,\s*|\s*,\s*$/g, "");
+  }
+  if (/\n$/.test(before) || /^\n/.test(after)) {
+    // Lines mean something: comments end with them, and BREAK stands on one.
+    return before.replace(/\n$/, "") + (/^\n/.test(after) ? "" : "\n") + after.replace(/^,[ \t]*/, "");
   }
   return after.startsWith(",") ? before.replace(/,$/, "") + after : `${before} ${after}`;
 }
 
+/** Where `part` stands in `text` as words of their own, from `from` on; -1 if nowhere. */
+function wordsAt(text, part, from = 0) {
+  const isWord = (sign) => sign !== undefined && /[\p{L}\p{N}_]/u.test(sign);
+  for (let start = text.indexOf(part, from); part && start >= 0; start = text.indexOf(part, start + 1)) {
+    const [before, after] = [text[start - 1], text[start + part.length]];
+    if (!(isWord(before) && isWord(part[0])) && !(isWord(after) && isWord(part.at(-1)))) {
+      return start;
+    }
+  }
+  return -1;
+}
+
 /** Return `text` without the first occurrence of `part`. */
 export function withoutText(text, part) {
-  const start = part ? text.indexOf(part) : -1;
+  const start = wordsAt(text, part);
   return start < 0 ? text : cut(text, start, start + part.length);
 }
 
@@ -40,11 +56,16 @@ export function toggled(text, card, separator) {
     return withText(text, card.prompt, separator);
   }
   const written = call(card).exec(card.prompt);
-  const words = card.prompt.slice(written.index + written[0].length).trim();
-  let end = found.index + found[0].length;
-  const following = text.slice(end).match(/^[\s,]*/)[0].length + end;
-  if (words && text.startsWith(words, following)) {
+  const words = written ? card.prompt.slice(written.index + written[0].length).replace(/^[\s,]+/, "") : "";
+  let [start, end] = [found.index, found.index + found[0].length];
+  // An embedding may have brackets of its own: (name:1.2).
+  const [open, close] = [/\(\s*$/.exec(text.slice(0, start)), /^\s*(:[\d.]+)?\s*\)/.exec(text.slice(end))];
+  if (open && close) {
+    [start, end] = [start - open[0].length, end + close[0].length];
+  }
+  const following = text.slice(end).match(/^[ \t,]*/)[0].length + end;
+  if (words && wordsAt(text, words, following) === following) {
     end = following + words.length;
   }
-  return cut(text, found.index, end);
+  return cut(text, start, end);
 }

@@ -90,14 +90,15 @@ class CardPane {
   async reload() {
     this.asking.abort();
     this.asking = new AbortController();
+    const { signal } = this.asking;
     this.pages.clear();
-    const first = await this.#page(0, this.asking.signal);
-    if (!first) {
+    const first = await this.#page(0, signal);
+    if (!first || signal.aborted) {
       return;
     }
     if (first.reading) {
       this.find("count").textContent = `Reading ${first.reading[0]} of ${first.reading[1]} files …`;
-      setTimeout(() => this.asking.signal.aborted || this.reload(), READING_MS);
+      setTimeout(() => signal.aborted || this.reload(), READING_MS);
       return;
     }
     this.separator = first.separator;
@@ -124,11 +125,13 @@ class CardPane {
     this.pages.set(number, null);
     try {
       const answer = await ask("sd_extra_networks/cards", { query, signal });
-      this.pages.set(number, answer.cards);
+      if (!signal.aborted) {
+        this.pages.set(number, answer.cards);
+      }
       return answer;
     } catch (error) {
-      this.pages.delete(number);
       if (!signal.aborted) {
+        this.pages.delete(number);
         this.find("count").textContent = error.message;
       }
       return null;
@@ -257,7 +260,7 @@ class CardPane {
       return;
     }
     if (target.closest(".model-card-edit")) {
-      openDetails(this.kind, element.card, (card) => this.#changed(element.card, card));
+      openDetails(this.tab, this.kind, element.card, (card) => this.#changed(element.card, card));
     } else if (this.kind === "checkpoint") {
       chooseCheckpoint(element.card.identity);
     } else {

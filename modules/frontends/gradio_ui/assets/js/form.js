@@ -13,8 +13,8 @@ class Form {
     this.name = name;
     this.states = [];
     this.place = -1;
-    this.filling = null;
-    const changed = ({ target }) => target.closest?.(`#tab_${name}`) && !target.closest(".cards") && this.soon();
+    this.step = 0;
+    const changed = ({ target }) => target.closest?.(`#tab_${name}`) && !target.closest(".cards, .unseen") && this.soon();
     for (const kind of ["input", "change", "click"]) {
       document.addEventListener(kind, changed);
     }
@@ -48,13 +48,23 @@ class Form {
 
   /** Return to the state before, or after, the one that is shown. */
   go(step) {
-    if (this.states[this.place + step] === undefined) {
-      return;
+    clearTimeout(this.timer);
+    this.step = step;
+    button(this.name, "fill").click();
+  }
+
+  /** Return the values that the form shall have, which has `values` now: what was typed a moment ago is noted first. */
+  next(values) {
+    const { step } = this;
+    this.step = 0;
+    this.note(values);
+    const state = this.states[this.place + step];
+    if (!step || state === undefined) {
+      return values;
     }
     this.place += step;
-    this.filling = JSON.parse(this.states[this.place]);
-    button(this.name, "fill").click();
     this.#show();
+    return JSON.parse(state);
   }
 
   #show() {
@@ -76,7 +86,5 @@ export function kept(name, names, values) {
 
 /** Called by Gradio with the values of a form: return those that it shall have. */
 export function wanted(name, values) {
-  const { filling } = forms[name];
-  forms[name].filling = null;
-  return filling ?? values;
+  return forms[name].next(values);
 }

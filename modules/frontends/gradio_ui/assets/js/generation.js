@@ -34,8 +34,8 @@ function outcome(tab, id) {
   });
 }
 
-/** Show job `id` while it waits and runs, and fetch its pictures when it is over. */
-async function attend(tab, id) {
+/** Show job `id` while it waits and runs, and fetch its pictures when it is over; `sending` is waited for before. */
+async function attend(tab, id, sending = null) {
   running.add(tab);
   keepTask(tab, id);
   const view = new LiveView(tab);
@@ -45,6 +45,7 @@ async function attend(tab, id) {
   box.classList.add("running", "fresh");
   setTimeout(() => box.classList.remove("fresh"), FRESH_MS);
   view.open();
+  await Promise.resolve(sending).catch(() => null);
   // A refused request has its outcome without ever having been a job.
   const shown = outcome(tab, id).then(() => done.abort());
   const ending = await follow(id, (status) => view.show(status), done.signal);
@@ -80,14 +81,14 @@ export function generatesForever(tab) {
 /** Called by Gradio when Generate is pressed: give the job its id and follow it. The first value is that id's field. */
 export async function generate(tab, names, [, ...values]) {
   const id = newTask();
+  const sending = canvasValues(tab);
+  attend(tab, id, sending);
   try {
-    const pictures = (await canvasValues(tab)) ?? {};
-    attend(tab, id);
+    const pictures = (await sending) ?? {};
     return [id, ...names.map((name, index) => pictures[name] ?? values[index])];
   } catch (error) {
     toast(error.message);
-    attend(tab, id);
-    return [id, ...values];
+    return [id, ...values]; // which name no picture, so that the server refuses them
   }
 }
 
@@ -115,6 +116,9 @@ export async function resume(tab) {
     return;
   }
   const known = await isKnown(id).catch(() => true);
+  if (isRunning(tab)) {
+    return; // Generate was pressed meanwhile
+  }
   if (known) {
     attend(tab, id);
     return;

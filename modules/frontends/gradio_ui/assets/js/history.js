@@ -10,7 +10,8 @@ const SEARCH_MS = 200;
 export const pictureAddress = (run, number, how = "picture") => `internal/history/${run}/${how}/${number}`;
 
 export class History {
-  constructor() {
+  /** @param {() => void} close closes the panel: what it covers is to be seen. */
+  constructor({ close }) {
     this.root = document.getElementById("history_part");
     this.find = (name) => this.root.querySelector(`.history-${name}`);
     this.list = this.find("list");
@@ -25,6 +26,7 @@ export class History {
       changed: (run) => this.#replaced(run),
       forgotten: (run) => this.#removed(run),
       compare: (picture) => this.#choose(picture),
+      restored: close,
     });
     this.#listen();
   }

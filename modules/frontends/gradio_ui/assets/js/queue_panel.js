@@ -126,7 +126,7 @@ class QueuePanel {
       ]),
     );
     this.tabs = [...this.panel.querySelectorAll("[role=tab]")];
-    this.history = new History();
+    this.history = new History({ close: () => this.toggle(false) });
     this.timer = null;
     this.wasRunning = null;
     this.submitting = 0;

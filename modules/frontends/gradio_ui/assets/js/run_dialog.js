@@ -24,6 +24,8 @@ function infotextOf(form) {
 async function restore(tab, infotext) {
   showTab(tab);
   await whenPresent(tab === "txt2img" ? "#paste" : `#${tab}_paste`);
+  // What was in the form until now can be had back by undoing.
+  document.getElementById(`${tab}_remember`).click();
   sendInfotext(tab, infotext);
 }
 
@@ -34,6 +36,7 @@ export class RunDialog {
    * @param {(run: object) => void} tell.changed a run is another one now.
    * @param {(run: object) => void} tell.forgotten a run was removed.
    * @param {(picture: object) => void} tell.compare a picture is to be compared with another one.
+   * @param {() => void} tell.restored a form was filled.
    */
   constructor(tell) {
     this.tell = tell;
@@ -134,6 +137,7 @@ export class RunDialog {
         return this.#step(1);
       case "restore":
         this.root.close();
+        this.tell.restored();
         return restore(this.whole.kind, this.#infotext());
       case "compare":
         this.root.close();

@@ -23,7 +23,11 @@ function unfinished() {
 }
 
 function store(ids) {
-  localStorage.setItem(ALL, JSON.stringify(ids));
+  try {
+    localStorage.setItem(ALL, JSON.stringify(ids));
+  } catch {
+    // full: another tab cannot take the job over then
+  }
 }
 
 /** Return a new job's id, in A1111's form. */
@@ -57,7 +61,9 @@ export function isUnfinished(id) {
 /** Forget this browser tab's job. */
 export function dropTask(tab, id) {
   finishTask(id);
-  sessionStorage.removeItem(OWN(tab));
+  if (ownTask(tab) === id) {
+    sessionStorage.removeItem(OWN(tab));
+  }
 }
 
 function isHeld(id) {
