@@ -18,6 +18,7 @@ from modules.loading.scaled_float8 import with_scales
 from modules.loading.text_config import read_json
 from modules.loading.weights_file import open_weights
 
+MAX_NAME_BYTES = 255  # as file systems have it
 NETWORK_STEMS = ("diffusion_pytorch_model",)
 TEXT_STEMS = ("model", "pytorch_model")
 
@@ -90,7 +91,16 @@ def choose_weights(folder: Path, stems: tuple[str, ...], dtype: torch.dtype) -> 
             f"The folder “{folder.parent.name}” is incomplete: {folder.name} has neither {stems[0]}.safetensors nor "
             f"{stems[-1]}.bin, nor a table of shards ({stems[0]}.safetensors.index.json)."
         )
-    return min(found, key=lambda weights: _rank(weights, dtype))
+    ranked = sorted(found, key=lambda weights: _rank(weights, dtype))
+    return next(filter(_is_whole, ranked), ranked[0])  # of what was not downloaded as a whole the first one is named
+
+
+def _is_whole(weights: PartWeights) -> bool:
+    """Whether all its files are there."""
+    try:
+        return bool(weights.files())
+    except ModelFileError:
+        return False
 
 
 def _files(folder: Path) -> list[Path]:
@@ -139,7 +149,9 @@ def _read_table(path: Path) -> dict[str, str]:
 
 def _is_plain_name(name: object) -> bool:
     """Whether it names a file of weights and no other folder, on any system."""
-    return isinstance(name, str) and re.fullmatch(r"[^/\\:\0]+\.(safetensors|bin)", name) is not None
+    if not isinstance(name, str) or re.fullmatch(r"[^/\\:\0]+\.(safetensors|bin)", name) is None:
+        return False
+    return name.isprintable() and len(name.encode("utf-8", "replace")) <= MAX_NAME_BYTES
 
 
 def _shard(table: Path, name: str) -> Path:

@@ -147,11 +147,19 @@ def test_a_variant_alone_is_enough(folder: Path, name: str) -> None:
     ],
 )
 def test_which_weights_are_chosen(tmp_path: Path, names: str, dtype: torch.dtype, chosen: str) -> None:
-    for name in names.split():
-        (tmp_path / f"{STEM}.{name}").touch()
-    (tmp_path / f"{STEM}.fp16-00001-of-00002.safetensors").touch()
+    shard = f"{STEM}.fp16-00001-of-00002.safetensors"
+    for name in [*(f"{STEM}.{name}" for name in names.split()), shard]:
+        (tmp_path / name).write_text(json.dumps({"weight_map": {"weight": shard}}) if "index" in name else "")
     (tmp_path / "openvino_model.bin").touch()
     assert choose_weights(tmp_path, NETWORK_STEMS, dtype).path.name == f"{STEM}.{chosen}"
+
+
+def test_what_was_not_downloaded_as_a_whole_is_left_for_what_was(tmp_path: Path) -> None:
+    gone = {"weight_map": {"weight": f"{STEM}.fp16-00001-of-00002.safetensors"}}
+    (tmp_path / f"{STEM}.safetensors.index.fp16.json").write_text(json.dumps(gone))
+    assert choose_weights(tmp_path, NETWORK_STEMS, torch.float16).sharded
+    (tmp_path / f"{STEM}.safetensors").touch()
+    assert choose_weights(tmp_path, NETWORK_STEMS, torch.float16).path.name == f"{STEM}.safetensors"
 
 
 def test_text_encoders_have_two_names(tmp_path: Path) -> None:
@@ -192,7 +200,7 @@ def change_table(folder: Path, change: Callable[[dict[str, Any]], object]) -> No
 @pytest.mark.parametrize(
     "place",
     ["../vae/diffusion_pytorch_model.safetensors", "/etc/passwd", "..\\x.safetensors", "C:x.safetensors", "config.json",
-     "a\0.safetensors", "", 5, None],
+     "a\0.safetensors", "", 5, None, "a" * 300 + ".safetensors", "\ud800.safetensors"],
 )  # fmt: skip
 def test_a_table_leads_to_no_other_folder(folder: Path, place: object) -> None:
     shard_unet(folder)
