@@ -165,6 +165,7 @@ SECTIONS = (
             "textual_inversion_add_hashes_to_infotext",
         ),
     ),
+    Section("User interface", ("localization",)),
     Section("Live previews", ("live_previews_enable", "show_progress_every_n_steps")),
     Section(
         "Sampler parameters",
@@ -196,3 +197,6 @@ SECTIONS = (
 
 NEEDS_RESTART = frozenset({"extra_networks_card_order_field", "extra_networks_card_order"})
 """Settings that the page is built from, so that they count from the program's next start on."""
+
+NEEDS_RELOAD = frozenset({"localization"})
+"""Settings that a browser asks for when it opens the page."""

@@ -216,6 +216,11 @@ class Settings(BaseModel):
     use_old_karras_scheduler_sigmas: bool = Field(default=False, description="Karras schedules run from 0.1 to 10")
     use_downcasted_alpha_bar: bool = Field(default=False, description="Round the noise table to half precision")
 
+    localization: str = Field(
+        default="Automatic",
+        max_length=200,
+        description="Localization: language of the page; Automatic for the browser's, None for English",
+    )
     live_previews_enable: bool = Field(default=True, description="Show live previews of the created image")
     show_progress_every_n_steps: int = Field(default=1, ge=-1, le=32, description="Live preview period, steps; -1 off")
 

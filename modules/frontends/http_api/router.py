@@ -8,6 +8,7 @@ from modules.frontends.http_api.cards import cards_router
 from modules.frontends.http_api.catalogue import catalogue_router
 from modules.frontends.http_api.generation import generation_router
 from modules.frontends.http_api.history import history_router
+from modules.frontends.http_api.localization import localization_router
 from modules.frontends.http_api.options import options_router
 from modules.frontends.http_api.picture_recipe import picture_recipe_router
 from modules.frontends.http_api.png_info import png_info_router
@@ -24,6 +25,7 @@ _PARTS = (
     progress_router,
     queue_router,
     history_router,
+    localization_router,
     options_router,
     catalogue_router,
     add_ons_router,

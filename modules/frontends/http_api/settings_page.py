@@ -7,12 +7,13 @@ from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
 
 from modules.core.errors import EaselError
-from modules.core.setting_sections import NEEDS_RESTART, SECTIONS
+from modules.core.setting_sections import NEEDS_RELOAD, NEEDS_RESTART, SECTIONS
 from modules.core.settings import Settings, is_output_folder
 from modules.core.upscalers import PICTURE_UPSCALERS
 from modules.frontends.backend import Backend
 from modules.frontends.http_api.overrides import CHECKPOINT, check_overrides
 from modules.library.kinds import ModelKind
+from modules.storage.localizations import AUTOMATIC, ENGLISH, find_packs
 
 SettingKind = Literal["flag", "whole", "number", "text", "choice", "colour"]
 
@@ -125,8 +126,14 @@ def _entry(name: str, now: Settings, backend: Backend) -> SettingEntry:
         maximum=_limit(field, "le"),
         choices=choices,
         fixed=_CHECKPOINT_REASON if name == CHECKPOINT else "",
-        note="Takes effect when the program is started again." if name in NEEDS_RESTART else "",
+        note=_note(name),
     )
+
+
+def _note(name: str) -> str:
+    if name in NEEDS_RESTART:
+        return "Takes effect when the program is started again."
+    return "Takes effect when the page is opened again." if name in NEEDS_RELOAD else ""
 
 
 _CHECKPOINT_REASON = "Is chosen at the top of the page, or by its card."
@@ -145,6 +152,8 @@ def _choices(name: str, field: FieldInfo, backend: Backend) -> list[str]:
         return [str(choice) for choice in get_args(field.annotation)]
     if name == "sd_vae":
         return ["Automatic", NONE, *(entry.name for entry in backend.library.all(ModelKind.VAE))]
+    if name == "localization":
+        return [AUTOMATIC, ENGLISH, *find_packs(backend.paths)]
     return list(PICTURE_UPSCALERS) if name == "upscaler_for_img2img" else []
 
 

@@ -7,6 +7,7 @@ import { editPrompts } from "./prompt_edit.js";
 import { countTokensOf, offerSuggestions } from "./prompts.js";
 import { kept, wanted, watchForm } from "./form.js";
 import { chosenPicture, currentTask, generate, resume, stopping } from "./generation.js";
+import { localize } from "./localization.js";
 import { pasted, takeDroppedPictures } from "./paste.js";
 import { showPngInfo } from "./png_info.js";
 import { sendPicturesOf } from "./send.js";
@@ -15,6 +16,8 @@ import { showSettings } from "./settings.js";
 import { listenForShortcuts } from "./shortcuts.js";
 import { editStyles } from "./styles.js";
 import { toggleTheme } from "./theme.js";
+
+const localized = localize();
 
 // What the events of the page call by name.
 window.easel = {
@@ -61,7 +64,7 @@ const partsOf = (tab) =>
   [`#${tab}_generate`, `#${tab}_gallery`, `#html_log_${tab}`, `#${tab}_restore_progress`, `[data-live=${tab}]`].map(
     whenPresent,
   );
-await Promise.all(partsOf(FIRST));
+await Promise.all([localized, ...partsOf(FIRST)]);
 nameTools();
 new MutationObserver(nameTools).observe(document.querySelector("#tabs"), { childList: true, subtree: true });
 // Other tabs are there when they are opened first.

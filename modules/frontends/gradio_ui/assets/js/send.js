@@ -4,10 +4,9 @@ import { chosenPicture } from "./generation.js";
 import { sendInfotext } from "./paste.js";
 import { toast } from "./server.js";
 
-/** Show the tab of the page that is called `label`. */
-export function showTab(label) {
-  const buttons = document.querySelectorAll("#tabs > .tab-wrapper .tab-container[role=tablist] > button[role=tab]");
-  [...buttons].find((button) => button.textContent.trim() === label)?.click();
+/** Show the tab `name` of the page; what is written on it depends on the language. */
+export function showTab(name) {
+  document.getElementById(`tab_${name}-button`)?.click();
 }
 
 function infotextOf(tab) {

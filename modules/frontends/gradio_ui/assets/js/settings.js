@@ -1,4 +1,5 @@
 import { whenPresent } from "./dom.js";
+import { translated } from "./localization.js";
 import { ask, toast } from "./server.js";
 
 const ROUTE = "internal/settings";
@@ -21,7 +22,7 @@ class Row {
     this.setting = setting;
     this.onChange = onChange;
     const { name, label, kind, note, fixed } = setting;
-    this.text = `${label} ${name}`.toLowerCase();
+    this.text = `${label} ${translated(label)} ${name}`.toLowerCase();
     this.control = this.#control();
     this.control.id = `setting_${name}_control`;
     this.error = make("p", { className: "setting-error", hidden: true, id: `setting_${name}_error` });
@@ -243,7 +244,7 @@ class SettingsPage {
         toast("Nothing was changed: a value does not fit.");
       } else {
         rows.forEach((row) => row.applied());
-        toast(`Applied: ${rows.map((row) => row.setting.label).join("; ")}`).classList.add("calm");
+        toast(`Applied: ${rows.map((row) => translated(row.setting.label)).join("; ")}`).classList.add("calm");
       }
     } catch (error) {
       toast(error.message);
