@@ -188,7 +188,7 @@ class FileJournal:
             try:
                 left.append(_kept(key, row))
             except (ValidationError, ValueError) as error:
-                logger.warning("A job of the last session cannot be read, so it is not made: %s", error)
+                logger.warning("A job that was left over cannot be read, so it is not made: %s", error)
                 self.ended(key)
         return left
 

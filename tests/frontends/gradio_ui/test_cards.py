@@ -101,6 +101,14 @@ def test_a_checkpoint_is_chosen_by_its_card(page: Page, card_server: PageServer)
     assert card_server.backend.settings.snapshot().sd_model_checkpoint == "gamma.safetensors"
 
 
+def test_the_card_of_the_chosen_checkpoint_is_marked(page: Page) -> None:
+    pane = cards(page, "Checkpoints", "checkpoint")
+    for name in ("alpha", "gamma"):
+        page.click("#setting_sd_model_checkpoint input")
+        page.get_by_role("option", name=f"{name}.safetensors").click()
+        expect(card(pane, name).locator(".model-card-main")).to_have_attribute("aria-pressed", "true")
+
+
 def test_of_many_cards_only_those_that_are_seen_are_drawn(page: Page) -> None:
     pane = cards(page, "Lora", "lora")
     expect(pane.locator(".cards-count")).to_have_text(str(MANY + 2))

@@ -328,10 +328,15 @@ export function showCardsOf(name) {
     }
   });
   let timer = null;
-  document.addEventListener("input", ({ target }) => {
-    if (target.closest?.(`#${name}_prompt, #${name}_neg_prompt`)) {
-      clearTimeout(timer);
-      timer = setTimeout(() => panes.forEach((pane) => pane.mark()), SEARCH_MS);
-    }
-  });
+  const soon = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => panes.forEach((pane) => pane.mark()), SEARCH_MS);
+  };
+  document.addEventListener("input", ({ target }) => target.closest?.(`#${name}_prompt, #${name}_neg_prompt`) && soon());
+  // Gradio fills prompts and the choice of a checkpoint without any event; what it shows beside them changes then.
+  for (const shown of [`#${name}_token_counter`, "#checkpoint_progress"]) {
+    whenPresent(shown).then((found) => {
+      new MutationObserver(soon).observe(found, { subtree: true, childList: true, attributes: true });
+    });
+  }
 }
