@@ -1,4 +1,5 @@
 import { previewAddress } from "./cards.js";
+import { base64Of } from "./paste.js";
 import { ask, toast } from "./server.js";
 
 const FIELDS = ["description", "sd_version", "activation_text", "preferred_weight", "negative_text", "notes", "vae"];
@@ -127,17 +128,6 @@ function notesNow() {
 /** Whether something was written that is not saved. */
 const isChanged = () => JSON.stringify(notesNow()) !== current.before;
 
-/** Return the file at `address` in base64. */
-async function base64Of(address) {
-  const blob = await (await fetch(address)).blob();
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.addEventListener("load", () => resolve(reader.result.split(",")[1]));
-    reader.addEventListener("error", () => reject(reader.error));
-    reader.readAsDataURL(blob);
-  });
-}
-
 async function save() {
   const { kind, name, onChange } = current;
   onChange(await ask("sd_extra_networks/notes", { body: { kind, name, notes: notesNow() } }));
@@ -146,7 +136,7 @@ async function save() {
 
 async function replacePreview() {
   const { kind, name, onChange } = current;
-  const image = await base64Of(chosenPicture());
+  const image = await base64Of(await (await fetch(chosenPicture())).blob());
   const card = await ask("sd_extra_networks/preview", { body: { kind, name, image } });
   onChange(card);
   showPreview(card);
