@@ -156,6 +156,8 @@ def test_notes_are_written_and_inserted(page: Page, data: Path) -> None:
     card(pane, "anna").locator(".model-card-edit").click()
     dialog = page.locator("#card_dialog")
     expect(dialog).to_be_visible()
+    save, cancel = (dialog.get_by_role("button", name=name) for name in ("Save", "Cancel"))
+    assert len({each.evaluate("button => getComputedStyle(button).backgroundColor") for each in (save, cancel)}) == 2
     dialog.get_by_role("button", name="red hair 3").click()
     expect(dialog.locator("[name=activation_text]")).to_have_value("red hair")
     dialog.locator("[name=preferred_weight]").fill("0.8")
